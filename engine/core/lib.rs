@@ -1,0 +1,28 @@
+//! The pure core of Bulkhead: what a request means, whether it may be, and what the kernel would have to do for it.
+//!
+//! No I/O, clock or randomness: whatever depends on the world (time, ids, the host's links) comes in with the input, so
+//! simulation, replay and crash tests need no second machinery. The way of a request through this crate is
+//! [`decide`] → [`Outcome`](decide::Outcome) → [`Batch`](record::Batch) → [`Recorded`](record::Recorded) plan → [`settle`](decide::settle).
+
+pub mod caller;
+// pub mod converge;
+// pub mod decide;
+pub mod endpoint;
+pub mod event;
+// pub mod faults;
+pub mod host;
+pub mod ids;
+pub mod ipam;
+pub mod kernel;
+pub mod names;
+pub mod network;
+pub mod observed;
+pub mod parent;
+pub mod plan;
+pub mod policy;
+pub mod record;
+pub mod refusal;
+pub mod request;
+pub mod segment;
+pub mod settings;
+pub mod state;

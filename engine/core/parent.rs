@@ -1,0 +1,150 @@
+//! Parents: the links that ipvlan links hang on.
+
+use crate::host::{Flag, HostLink, IfIndex, LinkKind, Mac, Mode, VlanId};
+use crate::ids::{ParentId, PlanId};
+use crate::names::LinkName;
+use crate::segment::{Fabric, Segment};
+use serde::{Deserialize, Serialize};
+
+/// What a parent is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub enum ParentKind {
+    /// A link of the host that carries untagged frames: a NIC, a bond, a veth …
+    Link {
+        /// The kernel's kind, `physical` where it names none.
+        link_kind: String,
+    },
+    /// A VLAN sub-interface.
+    Vlan {
+        /// Index of the link that it hangs on.
+        base: IfIndex,
+        /// Name of that link when the parent was recorded.
+        base_name: String,
+        /// VLAN id.
+        vlan: VlanId,
+    },
+    /// A dummy.
+    Dummy,
+}
+
+/// Where a parent comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// It was there before; never removed by us.
+    Found,
+    /// We made it, and remove it with its last network.
+    Ours,
+}
+
+/// Where a parent is in its life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "state")]
+pub enum ParentState {
+    /// Its plan is under way.
+    Making {
+        /// The open plan.
+        plan: PlanId,
+    },
+    /// There when last seen.
+    Present,
+    /// Not there.
+    Lost,
+    /// Its removal is under way.
+    Removing {
+        /// The open plan.
+        plan: PlanId,
+    },
+}
+
+/// A parent on record. A name is no identity: kind, VLAN id and permanent MAC are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// Its id.
+    pub id: ParentId,
+    /// Name of the link.
+    pub link: LinkName,
+    /// Name as asked, where it does not fit a link name; kept as the link's alias.
+    pub alias: Option<String>,
+    /// Index in this boot.
+    pub index: IfIndex,
+    /// What it is.
+    #[serde(flatten)]
+    pub kind: ParentKind,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Permanent MAC of a found link (its MAC where it has no permanent one), or the MAC that we gave a dummy.
+    pub mac: Option<Mac>,
+    /// The fabric that it is plugged into.
+    pub fabric: Fabric,
+    /// MTU in bytes that the record demands; `None` follows the link.
+    pub mtu: Option<u32>,
+    /// Mode and flag of its ipvlan links.
+    pub mode: Mode,
+    /// See `mode`.
+    pub flag: Flag,
+    /// The shield is wanted: it carries l2 links, or is a dummy, and nobody turned it off.
+    pub shield: bool,
+    /// Where it is in its life.
+    #[serde(flatten)]
+    pub state: ParentState,
+}
+
+impl Parent {
+    /// The segment of its links.
+    pub fn segment(&self) -> Segment {
+        let vlan = match self.kind {
+            ParentKind::Vlan { vlan, .. } => Some(vlan),
+            ParentKind::Link { .. } | ParentKind::Dummy => None,
+        };
+        Segment { fabric: self.fabric.clone(), vlan }
+    }
+
+    /// Which halves of the shield it gets: egress only where tagged frames could leave, ingress everywhere
+    /// (from a dummy, too, a frame to its own MAC reaches the host's stack).
+    pub fn shield_halves(&self) -> ShieldHalves {
+        ShieldHalves { egress: self.shield && self.kind != ParentKind::Dummy, ingress: self.shield }
+    }
+
+    /// Whether `link` is what is on record, whatever its name.
+    pub fn is(&self, link: &HostLink) -> bool {
+        let same_mac = self.mac.is_none() || self.mac == link.permanent_mac || self.mac == link.mac;
+        match (&self.kind, &link.kind) {
+            (ParentKind::Vlan { base, vlan, .. }, LinkKind::Vlan { base: b, id }) => base == b && vlan == id,
+            (ParentKind::Dummy, LinkKind::Dummy) => same_mac,
+            (ParentKind::Link { link_kind }, kind) => same_mac && *link_kind == kind_text(kind),
+            _ => false,
+        }
+    }
+
+    /// The plan that must settle before anything else may happen to it.
+    pub fn open_plan(&self) -> Option<PlanId> {
+        match self.state {
+            ParentState::Making { plan } | ParentState::Removing { plan } => Some(plan),
+            ParentState::Present | ParentState::Lost => None,
+        }
+    }
+}
+
+/// Which filters a shield consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShieldHalves {
+    /// Drops frames that carry a tag of their own.
+    pub egress: bool,
+    /// Drops frames whose source is their own destination.
+    pub ingress: bool,
+}
+
+/// The kernel's word for a kind.
+pub fn kind_text(kind: &LinkKind) -> String {
+    match kind {
+        LinkKind::Physical => "physical".into(),
+        LinkKind::Loopback => "loopback".into(),
+        LinkKind::Vlan { .. } => "vlan".into(),
+        LinkKind::Dummy => "dummy".into(),
+        LinkKind::Ipvlan { .. } => "ipvlan".into(),
+        LinkKind::Macvlan { .. } => "macvlan".into(),
+        LinkKind::Other(kind) => kind.clone(),
+    }
+}

@@ -1,0 +1,170 @@
+//! Requests, as doors hand them in: already of core types, not yet checked against the state.
+
+use crate::caller::Caller;
+use crate::endpoint::Netns;
+use crate::host::{Flag, Mode};
+use crate::ids::Timestamp;
+use crate::names::{Labels, LinkName, Name};
+use crate::network::ShieldWish;
+use crate::policy::{Change, Digest, Module, PolicyMode, Scope};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// What a gateway is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GatewayWish {
+    /// The first usable address (the documented default).
+    #[default]
+    Auto,
+    /// None, and no default route.
+    None,
+    /// This one.
+    Address(IpAddr),
+}
+
+/// A subnet as asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubnetWish {
+    /// The subnet; host bits may be set here and are refused.
+    pub cidr: IpNet,
+    /// Its gateway; `None` follows the network's `gateway`.
+    pub gateway: Option<GatewayWish>,
+    /// The range to hand out from.
+    pub ip_range: Option<IpNet>,
+    /// Addresses by what they are reserved for.
+    pub reserved: BTreeMap<String, IpAddr>,
+}
+
+/// Makes a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateNetwork {
+    /// Its name.
+    pub name: Name,
+    /// Mode, l2 by default.
+    pub mode: Mode,
+    /// Flag, bridge by default.
+    pub flag: Flag,
+    /// The parent's name; none gives an own dummy.
+    pub parent: Option<String>,
+    /// Nothing leaves it: an own dummy, also where a parent is named.
+    pub internal: bool,
+    /// Whether an IPv4 subnet comes from the default pools when none is named.
+    pub ipv4: bool,
+    /// Whether an IPv6 subnet comes from the default pools when none is named.
+    pub ipv6: bool,
+    /// MTU of its links in bytes.
+    pub mtu: Option<u32>,
+    /// Gateway of subnets that say nothing themselves.
+    pub gateway: GatewayWish,
+    /// Subnets; none: from the default pools.
+    pub subnets: Vec<SubnetWish>,
+    /// Whether links accept router advertisements.
+    pub accept_ra: bool,
+    /// The shield.
+    pub shield: ShieldWish,
+    /// Labels.
+    pub labels: Labels,
+}
+
+/// The workload of an attach.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkloadWish {
+    /// Id that the client gives.
+    pub id: Option<String>,
+    /// Name.
+    pub name: Option<String>,
+    /// Labels; `None`: nothing asserted (a further endpoint of a known workload then has its recorded ones).
+    pub labels: Option<Labels>,
+}
+
+/// Attaches a namespace to a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attach {
+    /// Name or id of the network.
+    pub network: String,
+    /// The namespace, opened and examined by the door: its cookie is what goes on record.
+    pub netns: Netns,
+    /// Whether the caller may name this namespace: uid 0, a configured admin, or owner of it or of its process.
+    pub netns_is_callers: bool,
+    /// Name of the link in the namespace.
+    pub interface: LinkName,
+    /// Name of the endpoint on its network.
+    pub name: Option<Name>,
+    /// Addresses asked for; others are handed out.
+    pub addresses: Vec<IpAddr>,
+    /// The workload.
+    pub workload: WorkloadWish,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Request {
+    /// `POST /v1/networks`
+    CreateNetwork(CreateNetwork),
+    /// `DELETE /v1/networks/{network}`
+    DeleteNetwork {
+        /// Name or id.
+        network: String,
+    },
+    /// `POST /v1/networks/{network}/endpoints`
+    Attach(Attach),
+    /// `DELETE /v1/networks/{network}/endpoints/{endpoint}`
+    Detach {
+        /// Name or id of the network.
+        network: String,
+        /// Name or id of the endpoint.
+        endpoint: String,
+        /// Whether the caller may name the endpoint's namespace; decided by the door, as for attach.
+        netns_is_callers: bool,
+    },
+    /// `POST /v1/modules`; admitted before it is queued.
+    PutModule(Arc<Module>),
+    /// `DELETE /v1/modules/{digest}`
+    DeleteModule(Digest),
+    /// `POST /v1/policies`, `PUT /v1/policies/{name}`; the settings were checked by the module.
+    PutPolicy(PutPolicy),
+    /// `DELETE /v1/policies/{name}`
+    DeletePolicy {
+        /// Its name.
+        policy: String,
+    },
+}
+
+/// Adds or replaces a policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PutPolicy {
+    /// Its name.
+    pub name: Name,
+    /// Its module.
+    pub module: Digest,
+    /// Its settings.
+    pub settings: serde_json::Value,
+    /// Its mode.
+    pub mode: PolicyMode,
+    /// Its scope.
+    pub scope: Scope,
+    /// Refuse if there is one of this name.
+    pub new_only: bool,
+}
+
+/// A request with all that it brings along from the world.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// What is asked.
+    pub request: Request,
+    /// By whom.
+    pub caller: Caller,
+    /// Why.
+    pub change: Change,
+    /// An admin's reason to go against a denial; removals only.
+    pub force: Option<String>,
+    /// When.
+    pub now: Timestamp,
+    /// Seed of the ids that it may draw.
+    pub seed: u64,
+}

@@ -1,0 +1,1 @@
+//! Speaks netlink; the only crate that does.

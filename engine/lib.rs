@@ -1,0 +1,1 @@
+//! The story of a request: decide, record, apply, settle.

@@ -1,0 +1,1 @@
+//! The durable record; the only crate that speaks SQL.
