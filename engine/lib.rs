@@ -1,1 +1,15 @@
-//! The story of a request: decide, record, apply, settle.
+//! The way of every change: request → decide → record → apply → settle.
+//!
+//! [`engine`] tells the story; [`lanes`] carries plans to the kernel; [`reconcile`] makes the kernel agree with the record at
+//! start and whenever it drifts; [`dry_run`] answers what would happen. Nothing here knows SQL, netlink, Wasm or HTTP.
+
+pub mod answer;
+pub mod clock;
+pub mod dry_run;
+pub mod engine;
+mod lanes;
+mod reconcile;
+mod turn;
+
+pub use answer::{Answer, Failure};
+pub use engine::{Config, Engine, StartError};

@@ -5,6 +5,7 @@ use crate::ids::{BootId, DecisionId, EndpointId, NetworkId, PlanId, Timestamp};
 use crate::names::Labels;
 use crate::names::{LinkName, Name};
 use crate::policy::Provenance;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -92,6 +93,8 @@ pub struct Endpoint {
     pub index: IfIndex,
     /// Its addresses.
     pub addresses: Vec<Assigned>,
+    /// Routes through it: destination, and the gateway where there is one.
+    pub routes: Vec<(IpNet, Option<IpAddr>)>,
     /// The addresses that the request named, if it did: what a repeat is compared with.
     pub asked_addresses: Vec<IpAddr>,
     /// Who attached it.

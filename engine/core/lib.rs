@@ -5,11 +5,11 @@
 //! [`decide`] → [`Outcome`](decide::Outcome) → [`Batch`](record::Batch) → [`Recorded`](record::Recorded) plan → [`settle`](decide::settle).
 
 pub mod caller;
-// pub mod converge;
-// pub mod decide;
+pub mod converge;
+pub mod decide;
 pub mod endpoint;
 pub mod event;
-// pub mod faults;
+pub mod faults;
 pub mod host;
 pub mod ids;
 pub mod ipam;

@@ -23,8 +23,8 @@ pub struct InsideLink {
     pub up: bool,
     /// Addresses with prefix, without IPv6 link-local ones.
     pub addresses: Vec<IpNet>,
-    /// Default routes through it: destination and gateway.
-    pub default_routes: Vec<(IpNet, Option<IpAddr>)>,
+    /// Unicast routes through it that are not the kernel's own (proto kernel): destination and gateway.
+    pub routes: Vec<(IpNet, Option<IpAddr>)>,
 }
 
 /// A workload's namespace as seen.

@@ -128,13 +128,13 @@ pub enum Step {
         /// Its name.
         name: LinkName,
     },
-    /// In the namespace: adds a default route.
+    /// In the namespace: adds a route.
     AddRoute {
         /// Through which link.
         index: IfIndex,
         /// Its name.
         name: LinkName,
-        /// `0.0.0.0/0` or `::/0`.
+        /// `0.0.0.0/0`, `::/0`, or another subnet of the network.
         destination: IpNet,
         /// Through which address; `None`: the link itself (l3 and l3s).
         via: Option<IpAddr>,

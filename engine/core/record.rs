@@ -157,6 +157,9 @@ pub trait Store: Send {
     /// All that is on record, at start.
     fn load(&mut self) -> Result<Loaded, StoreError>;
 
+    /// Nothing waits to be written: housekeeping that would delay a commit may be done now.
+    fn idle(&mut self) {}
+
     /// Writes the batch and hands back its plans as recorded ones. Not for implementors to override: they could not, as
     /// nobody else can make a [`Recorded`].
     fn commit(&mut self, batch: &Batch) -> Result<Vec<Recorded<Arc<Plan>>>, StoreError> {

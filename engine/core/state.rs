@@ -410,11 +410,11 @@ impl State {
         self.parents.get(&network.parent).map(|p| p.segment())
     }
     /// The residents of a segment, grouped by the label keys that any policy looks at.
-    pub fn residents(&self, segment: &Segment) -> impl Iterator<Item = (&GroupKey, &Residents)> {
+    pub fn residents<'a>(&'a self, segment: &Segment) -> impl Iterator<Item = (&'a GroupKey, &'a Residents)> + use<'a> {
         self.residents.get(segment).into_iter().flatten()
     }
     /// The networks on a segment.
-    pub fn networks_on(&self, segment: &Segment) -> impl Iterator<Item = &Arc<Network>> {
+    pub fn networks_on<'a>(&'a self, segment: &Segment) -> impl Iterator<Item = &'a Arc<Network>> + use<'a> {
         self.parents_on.get(segment).into_iter().flatten().flat_map(|p| self.networks_of(*p))
     }
     /// Segments that `segment` reaches or that reach it, were there a network of `mode` on it whose parent is `shielded` or not.

@@ -1,0 +1,201 @@
+//! The one planner: what makes the kernel agree with the record again, after a crash and whenever something changed behind
+//! our back. Pure, and with the same step builders as the first making. It never concludes from what was not seen.
+
+use crate::decide::{endpoint_making, parent_making};
+use crate::endpoint::{Endpoint, EndpointState, NetnsId};
+use crate::faults::{endpoint_faults, find_link, parent_faults};
+use crate::host::Host;
+use crate::ids::{Ids, PlanId, Timestamp};
+use crate::network::NetworkState;
+use crate::observed::{NetnsSeen, Observed};
+use crate::parent::{Origin, Parent, ParentState};
+use crate::plan::{Plan, Purpose, Settled, Settlement, Step};
+use crate::record::Edit;
+use crate::state::State;
+use std::sync::Arc;
+
+/// One thing to do.
+#[derive(Debug, Clone)]
+pub enum Fix {
+    /// An open plan turns out to be done: settle it.
+    Settle(Settlement),
+    /// An open making is not complete: undo it, then settle it as failed.
+    Undo(PlanId),
+    /// An open removal goes forward.
+    Rerun(PlanId),
+    /// The record changes, and with `plan` the kernel after it.
+    Heal {
+        /// Changes of the state.
+        edits: Vec<Edit>,
+        /// What the kernel must do.
+        plan: Option<Arc<Plan>>,
+        /// Kind, subject and text of the event.
+        event: (&'static str, String, String),
+    },
+}
+
+/// What is to be done about open plans after a restart: a making whose work is complete is settled (its caller may have been
+/// told so), any other is undone; a removal goes forward.
+pub fn open_plans(state: &State, observed: &Observed) -> Vec<Fix> {
+    state.plans().map(|plan| open_plan(state, observed, plan)).collect()
+}
+
+fn open_plan(state: &State, observed: &Observed, plan: &Plan) -> Fix {
+    let done = Fix::Settle(Settlement { plan: plan.id, result: Settled::Done });
+    let complete = match plan.purpose {
+        Purpose::CreateNetwork(id) => {
+            let parent = state.network_by_id(id).and_then(|n| state.parent(n.parent));
+            parent.is_some_and(|p| find_link(p, &observed.host).is_some_and(|l| parent_faults(p, l).is_empty()))
+        }
+        Purpose::Attach(id) | Purpose::HealEndpoint(id) => state.endpoint_by_id(id).is_some_and(|e| endpoint_complete(state, observed, e)),
+        Purpose::HealParent(_) => false,
+        Purpose::DeleteNetwork(_) | Purpose::Detach(_) | Purpose::Sweep => return Fix::Rerun(plan.id),
+    };
+    match plan.purpose {
+        _ if complete => done,
+        // What was to be healed is looked at afresh; settled, it heals anew.
+        Purpose::HealParent(_) => done,
+        _ => Fix::Undo(plan.id),
+    }
+}
+
+fn endpoint_complete(state: &State, observed: &Observed, endpoint: &Endpoint) -> bool {
+    let Some(network) = state.network_by_id(endpoint.network) else { return false };
+    let Some(parent) = state.parent(network.parent) else { return false };
+    let Some(NetnsSeen::There(links)) = observed.namespaces.get(&endpoint.netns.id) else { return false };
+    links.iter().any(|l| l.index == endpoint.index && endpoint_faults(endpoint, network, parent, l).is_empty())
+}
+
+/// What is to be done about parents, by the host's mirror alone. Cheap: called on every change of the host.
+pub fn parents(state: &State, host: &Host, now: Timestamp, seed: u64) -> Vec<Fix> {
+    let mut ids = Ids::new(seed, now);
+    state.parents().filter(|p| p.open_plan().is_none()).filter_map(|p| parent(state, host, p, &mut ids)).collect()
+}
+
+fn parent(state: &State, host: &Host, parent: &Arc<Parent>, ids: &mut Ids) -> Option<Fix> {
+    let link = find_link(parent, host);
+    let subject = parent.link.to_string();
+    if link.is_none() && parent.origin == Origin::Found || vlan_base_gone(parent, host) {
+        if parent.state == ParentState::Lost {
+            return None;
+        }
+        let text = format!("{} is gone from the host; its networks are degraded until it is back", parent.link);
+        let mut edits = vec![Edit::PutParent(Arc::new(Parent { state: ParentState::Lost, ..(**parent).clone() }))];
+        edits.extend(network_states(state, parent, &NetworkState::Degraded { why: format!("parent {} is away", parent.link) }));
+        return Some(Fix::Heal { edits, plan: None, event: ("parent.lost", subject, text) });
+    }
+    let differs = link.map_or_else(|| vec!["is gone".to_owned()], |l| parent_faults(parent, l));
+    if differs.is_empty() && parent.state == ParentState::Present {
+        return None;
+    }
+    let mut healed = (**parent).clone();
+    if let Some(link) = link {
+        healed.index = link.index;
+    }
+    let plan_id = PlanId(ids.id());
+    let plan = parent_making(&healed, link, Purpose::HealParent(parent.id), plan_id).map(Arc::new);
+    healed.state = if plan.is_some() { ParentState::Making { plan: plan_id } } else { ParentState::Present };
+    let mut edits = vec![Edit::PutParent(Arc::new(healed))];
+    edits.extend(plan.clone().map(Edit::OpenPlan));
+    if plan.is_none() {
+        edits.extend(network_states(state, parent, &NetworkState::Ready));
+    }
+    let kind = if plan.is_some() { "parent.drifted" } else { "parent.back" };
+    let what = if differs.is_empty() { "is back".to_owned() } else { differs.join(", ") };
+    Some(Fix::Heal { edits, plan, event: (kind, subject, format!("{} {what}", parent.link)) })
+}
+
+fn vlan_base_gone(parent: &Parent, host: &Host) -> bool {
+    matches!(&parent.kind, crate::parent::ParentKind::Vlan { base, .. } if host.link(*base).is_none())
+}
+
+fn network_states(state: &State, parent: &Parent, to: &NetworkState) -> Vec<Edit> {
+    let networks = state.networks_of(parent.id).filter(|n| n.open_plan().is_none() && n.state != *to);
+    networks.map(|n| Edit::PutNetwork(Arc::new(crate::network::Network { state: to.clone(), ..(**n).clone() }))).collect()
+}
+
+/// What is to be done about endpoints in the namespaces that were looked at. `then` is the state when the look began: what
+/// has changed since is passed over, as the look may be older than the change.
+pub fn endpoints(state: &State, then: &State, observed: &Observed, now: Timestamp, seed: u64, free_at: Timestamp) -> Vec<Fix> {
+    let mut ids = Ids::new(seed, now);
+    let mut out = Vec::new();
+    for (netns, seen) in &observed.namespaces {
+        for endpoint in state.in_netns(*netns) {
+            let settled = endpoint.open_plan().is_none() && then.endpoint_by_id(endpoint.id).is_some_and(|e| Arc::ptr_eq(e, endpoint));
+            if settled {
+                out.extend(self::endpoint(state, &observed.host, endpoint, *netns, seen, &mut ids, free_at));
+            }
+        }
+    }
+    out
+}
+
+fn endpoint(
+    state: &State,
+    host: &Host,
+    endpoint: &Arc<Endpoint>,
+    netns: NetnsId,
+    seen: &NetnsSeen,
+    ids: &mut Ids,
+    free_at: Timestamp,
+) -> Option<Fix> {
+    let links = match seen {
+        NetnsSeen::Unknown(_) if netns.boot == state.boot => return None,
+        // A namespace of another boot is gone, whatever could be seen.
+        NetnsSeen::Gone | NetnsSeen::Unknown(_) => {
+            let text = format!("{} is released: its namespace is gone", endpoint.workload.name);
+            let edits = vec![Edit::DropEndpoint { id: endpoint.id, free_at }];
+            return Some(Fix::Heal { edits, plan: None, event: ("endpoint.released", endpoint.id.to_string(), text) });
+        }
+        NetnsSeen::There(links) => links,
+    };
+    let network = state.network_by_id(endpoint.network)?;
+    let parent = state.parent(network.parent)?;
+    if parent.state != ParentState::Present || find_link(parent, host).is_none_or(|l| l.index != parent.index) {
+        return None;
+    }
+    let link = links.iter().find(|l| l.index == endpoint.index);
+    let differs = link.map_or_else(|| vec!["its link is gone".to_owned()], |l| endpoint_faults(endpoint, network, parent, l));
+    let failed_before = matches!(endpoint.state, EndpointState::Failed { .. });
+    if differs.is_empty() {
+        let back = Endpoint { state: EndpointState::Attached, ..(**endpoint).clone() };
+        let event = ("endpoint.healed", endpoint.id.to_string(), format!("{} is as recorded again", endpoint.workload.name));
+        return failed_before.then(|| Fix::Heal { edits: vec![Edit::PutEndpoint(Arc::new(back))], plan: None, event });
+    }
+    if failed_before {
+        // Tried once for this state of the kernel; somebody must look. A detach still works.
+        return None;
+    }
+    let id = PlanId(ids.id());
+    let plan = match link {
+        Some(l) if l.ipvlan.is_some_and(|(_, _, on)| on == parent.index) => small_repair(endpoint, network, parent, l, id)?,
+        Some(_) => return None,
+        None => endpoint_making(endpoint, network, parent, Purpose::HealEndpoint(endpoint.id), id),
+    };
+    let plan = Arc::new(plan);
+    let healing = Endpoint { state: EndpointState::Attaching { plan: id }, ..(**endpoint).clone() };
+    let text = format!("{}: {}", endpoint.workload.name, differs.join(", "));
+    let edits = vec![Edit::PutEndpoint(Arc::new(healing)), Edit::OpenPlan(Arc::clone(&plan))];
+    Some(Fix::Heal { edits, plan: Some(plan), event: ("endpoint.drifted", endpoint.id.to_string(), text) })
+}
+
+/// Mode, flag and MTU are the network's and set right. Addresses and routes that a workload changed in its own namespace are
+/// reported, not touched: they are its own business, and the pool still holds what is on record.
+fn small_repair(
+    endpoint: &Endpoint,
+    network: &crate::network::Network,
+    parent: &Parent,
+    link: &crate::observed::InsideLink,
+    id: PlanId,
+) -> Option<Plan> {
+    let (index, name) = (link.index, crate::names::LinkName::new(&link.name).unwrap_or_else(|_| endpoint.link.clone()));
+    let mut steps = Vec::new();
+    if link.ipvlan.is_some_and(|(mode, flag, _)| (mode, flag) != (network.mode, network.flag)) {
+        steps.push(Step::SetMode { index, name: name.clone(), mode: network.mode, flag: network.flag });
+    }
+    if let Some(mtu) = network.mtu.filter(|m| *m != link.mtu) {
+        steps.push(Step::SetMtuInside { index, name, mtu });
+    }
+    let netns = Some(endpoint.netns.clone());
+    (!steps.is_empty()).then_some(Plan { id, purpose: Purpose::HealEndpoint(endpoint.id), lane: parent.id, netns, steps, undo: Vec::new() })
+}

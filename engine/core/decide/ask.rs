@@ -1,0 +1,191 @@
+//! The question that is put to each policy: what is asked, and what it would live beside, grouped by what the policy looks at.
+
+use super::Basis;
+use crate::endpoint::Endpoint;
+use crate::host::VlanId;
+use crate::ipam::overlap;
+use crate::names::Labels;
+use crate::network::{Network, ShieldWish};
+use crate::parent::{Parent, ParentKind};
+use crate::policy::{
+    CallerView, Group, Heard, Label, NetworkView, Operation, Policy, Provenance, Question, SubnetView, View, WorkloadView,
+};
+use crate::request::Asked;
+use crate::segment::{EXAMPLES_MAX, Fabric, GroupKey, Residents};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Asks every policy in scope about an operation on a network.
+pub fn about_network(basis: Basis<'_>, asked: &Asked, operation: Operation, network: &Network, parent: &Parent) -> Vec<Heard> {
+    put(basis, asked, operation, network, parent, None)
+}
+
+/// Asks every policy in scope about an operation on an endpoint.
+pub fn about_endpoint(
+    basis: Basis<'_>,
+    asked: &Asked,
+    operation: Operation,
+    endpoint: &Endpoint,
+    network: &Network,
+    parent: &Parent,
+) -> Vec<Heard> {
+    put(basis, asked, operation, network, parent, Some(endpoint))
+}
+
+fn put(
+    basis: Basis<'_>,
+    asked: &Asked,
+    operation: Operation,
+    network: &Network,
+    parent: &Parent,
+    endpoint: Option<&Endpoint>,
+) -> Vec<Heard> {
+    let in_scope = basis.state.policies().filter(|p| p.in_scope(operation, network.name.as_str(), &network.labels));
+    in_scope
+        .map(|policy| {
+            let question = question(basis, asked, operation, network, parent, endpoint, policy);
+            let judged = basis.judge.judge(policy, &question);
+            Heard { policy: policy.name.clone(), module: policy.module, revision: policy.revision, mode: policy.mode, question, judged }
+        })
+        .collect()
+}
+
+fn question(
+    basis: Basis<'_>,
+    asked: &Asked,
+    operation: Operation,
+    network: &Network,
+    parent: &Parent,
+    endpoint: Option<&Endpoint>,
+    policy: &Policy,
+) -> Question {
+    let keys = policy.keys();
+    let needs = |view: View| policy.description.needs.contains(&view);
+    let segment = parent.segment();
+    let state = basis.state;
+    let same_segment = if needs(View::SameSegment) { groups(&keys, state.residents(&segment)) } else { Vec::new() };
+    let reaches = if needs(View::Reaches) {
+        let shielded = network.shield == ShieldWish::On;
+        let reached = state.reached(&segment, network.mode, shielded);
+        groups(&keys, reached.iter().flat_map(|s| state.residents(s)))
+    } else {
+        Vec::new()
+    };
+    let overlapping = if needs(View::Overlapping) { overlapping(basis, network, parent, &keys) } else { Vec::new() };
+    Question {
+        operation,
+        caller: CallerView {
+            name: asked.caller.name.clone(),
+            groups: asked.caller.groups.clone(),
+            door: asked.caller.door.clone(),
+            networks: state.networks_made_by(&asked.caller.name),
+        },
+        change: asked.change.clone(),
+        network: network_view(basis, network, parent),
+        network_before: None,
+        workload: endpoint.map(|e| workload_view(basis, e, &keys, needs(View::Attached))),
+        workload_before: None,
+        addresses: endpoint.map(|e| e.addresses.iter().map(|a| a.address.to_string()).collect()).unwrap_or_default(),
+        same_segment,
+        reaches,
+        overlapping,
+        facts: Vec::new(),
+    }
+}
+
+fn network_view(basis: Basis<'_>, network: &Network, parent: &Parent) -> NetworkView {
+    let vlan = match parent.kind {
+        ParentKind::Vlan { vlan, .. } => Some(vlan),
+        ParentKind::Link { .. } | ParentKind::Dummy => None,
+    };
+    NetworkView {
+        name: network.name.to_string(),
+        mode: network.mode,
+        parent: network.parent_asked.clone(),
+        fabric: match &parent.fabric {
+            Fabric::Wired(name) => Some(name.to_string()),
+            Fabric::Alone(_) => None,
+        },
+        vlan: vlan.map(VlanId::get),
+        internal: parent.kind == ParentKind::Dummy,
+        subnets: network
+            .subnets
+            .iter()
+            .map(|s| SubnetView {
+                cidr: s.cidr.to_string(),
+                gateway: s.gateway.map(|g| g.to_string()),
+                ip_range: s.ip_range.map(|r| r.to_string()),
+            })
+            .collect(),
+        labels: labels(&network.labels, Provenance::Asserted),
+        endpoints: u32::try_from(basis.state.endpoint_count(network.id)).unwrap_or(u32::MAX),
+        facts: Vec::new(),
+    }
+}
+
+fn workload_view(basis: Basis<'_>, endpoint: &Endpoint, keys: &BTreeSet<String>, attached: bool) -> WorkloadView {
+    let workload = &endpoint.workload;
+    let others = basis.state.in_netns(endpoint.netns.id).filter(|e| e.id != endpoint.id && attached);
+    let residents: Vec<(GroupKey, Residents)> = others
+        .filter_map(|e| {
+            let network = basis.state.network_by_id(e.network)?;
+            let key = GroupKey { network: network.labels.clone(), workload: e.workload.labels.clone() };
+            Some((key, Residents { networks: 0, endpoints: 1, examples: vec![network.name.to_string()] }))
+        })
+        .collect();
+    WorkloadView {
+        id: workload.id.clone(),
+        name: workload.name.clone(),
+        labels: labels(&workload.labels, workload.provenance),
+        capabilities: None,
+        attached: groups(keys, residents.iter().map(|(k, r)| (k, r))),
+        facts: Vec::new(),
+    }
+}
+
+/// Networks elsewhere whose subnets overlap.
+fn overlapping(basis: Basis<'_>, network: &Network, parent: &Parent, keys: &BTreeSet<String>) -> Vec<Group> {
+    let segment = parent.segment();
+    let overlaps = |other: &&Arc<Network>| {
+        other.id != network.id
+            && basis.state.segment_of(other).as_ref() != Some(&segment)
+            && other.subnets.iter().any(|o| network.subnets.iter().any(|n| overlap(&o.cidr, &n.cidr)))
+    };
+    let found: Vec<(GroupKey, Residents)> = basis
+        .state
+        .networks()
+        .filter(overlaps)
+        .map(|n| {
+            let key = GroupKey { network: n.labels.clone(), workload: Labels::default() };
+            let endpoints = u32::try_from(basis.state.endpoint_count(n.id)).unwrap_or(u32::MAX);
+            (key, Residents { networks: 1, endpoints, examples: vec![n.name.to_string()] })
+        })
+        .collect();
+    groups(keys, found.iter().map(|(k, r)| (k, r)))
+}
+
+/// Residents grouped by the keys that one policy looks at: sums of the state's finer groups.
+fn groups<'a>(keys: &BTreeSet<String>, residents: impl Iterator<Item = (&'a GroupKey, &'a Residents)>) -> Vec<Group> {
+    let mut sums: BTreeMap<GroupKey, Residents> = BTreeMap::new();
+    for (key, residents) in residents {
+        let key = GroupKey { network: key.network.project(keys), workload: key.workload.project(keys) };
+        let sum = sums.entry(key).or_default();
+        sum.networks += residents.networks;
+        sum.endpoints += residents.endpoints;
+        let room = EXAMPLES_MAX.saturating_sub(sum.examples.len());
+        sum.examples.extend(residents.examples.iter().take(room).cloned());
+    }
+    sums.into_iter()
+        .map(|(key, sum)| Group {
+            network_labels: labels(&key.network, Provenance::Asserted),
+            workload_labels: labels(&key.workload, Provenance::Asserted),
+            networks: sum.networks,
+            endpoints: sum.endpoints,
+            examples: sum.examples,
+        })
+        .collect()
+}
+
+fn labels(labels: &Labels, provenance: Provenance) -> Vec<Label> {
+    labels.iter().map(|(key, value)| Label { key: key.to_owned(), value: value.to_owned(), provenance }).collect()
+}

@@ -1,0 +1,121 @@
+//! Changes of modules and policies. The engine decides these, not the modules: no policy can lock itself in.
+
+use super::{Basis, Decided, Denial, Effect, Object, Outcome, listed};
+use crate::names::{Name, nearest, shown};
+use crate::policy::{Digest, Module, Operation, Policy, PolicyMode, Verdict};
+use crate::record::{Decision, Edit};
+use crate::refusal::{Faults, Refusal};
+use crate::request::{Asked, PutPolicy};
+use std::sync::Arc;
+
+/// Most policies at a time.
+pub const POLICIES_MAX: usize = 256;
+
+fn only_admins(asked: &Asked, what: &str) -> Result<(), Refusal> {
+    if asked.caller.admin {
+        return Ok(());
+    }
+    Err(Refusal::forbidden("", format!("{} may not {what}", asked.caller.name), "only uid 0 and configured admins may"))
+}
+
+fn outcome(basis: Basis<'_>, asked: &Asked, operation: &str, subject: String, effect: Effect) -> Decided {
+    let decision = Decision {
+        id: basis.state.next_decision(),
+        at: asked.now,
+        caller: asked.caller.clone(),
+        operation: operation.to_owned(),
+        subject,
+        object: None,
+        change: asked.change.clone(),
+        heard: Vec::new(),
+        verdict: Verdict::Allowed { warnings: Vec::new(), unjudged: false },
+        plan: String::new(),
+    };
+    Decided::Outcome(Box::new(Outcome { decision, effect: Ok::<_, Denial>(effect) }))
+}
+
+pub(super) fn put_module(basis: Basis<'_>, asked: &Asked, module: &Arc<Module>) -> Result<Decided, Refusal> {
+    only_admins(asked, "upload modules")?;
+    if basis.state.module(module.digest).is_some() {
+        return Ok(Decided::Already(Object::Module(module.digest)));
+    }
+    let event = Some(("module.added", format!("module {} {} ({})", module.description.name, module.description.version, module.digest)));
+    let effect = Effect { edits: vec![Edit::PutModule(Arc::clone(module))], plan: None, object: Object::Module(module.digest), event };
+    Ok(outcome(basis, asked, "put-module", module.digest.to_string(), effect))
+}
+
+pub(super) fn delete_module(basis: Basis<'_>, asked: &Asked, digest: Digest) -> Result<Decided, Refusal> {
+    only_admins(asked, "delete modules")?;
+    find_module(basis, digest)?;
+    let users: Vec<&str> = basis.state.policies().filter(|p| p.module == digest).map(|p| p.name.as_str()).collect();
+    if !users.is_empty() {
+        return Err(Refusal::conflict("digest", format!("policies use this module: {}", listed(&users, 8)), "delete these first"));
+    }
+    let event = Some(("module.deleted", format!("module {digest}")));
+    let effect = Effect { edits: vec![Edit::DropModule(digest)], plan: None, object: Object::Gone, event };
+    Ok(outcome(basis, asked, "delete-module", digest.to_string(), effect))
+}
+
+fn find_module(basis: Basis<'_>, digest: Digest) -> Result<&Arc<Module>, Refusal> {
+    basis
+        .state
+        .module(digest)
+        .ok_or_else(|| Refusal::not_found("module", format!("there is no module {digest}"), "upload it first: POST /v1/modules"))
+}
+
+pub(super) fn put_policy(basis: Basis<'_>, asked: &Asked, wish: &PutPolicy) -> Result<Decided, Refusal> {
+    only_admins(asked, "change policies")?;
+    let module = find_module(basis, wish.module)?;
+    let before = basis.state.policy(wish.name.as_str());
+    let mut faults = Faults::default();
+    if wish.new_only && before.is_some() {
+        faults.conflict("name", format!("there is a policy {} already", wish.name), "another name, or PUT to replace it");
+    }
+    if before.is_none() && basis.state.policies().count() >= POLICIES_MAX {
+        faults.conflict("name", format!("there are {POLICIES_MAX} policies"), "delete one first");
+    }
+    let judged: Vec<&str> = module.description.operations.iter().map(|o| Operation::as_str(*o)).collect();
+    for (i, operation) in wish.scope.operations.iter().enumerate() {
+        if !module.description.operations.contains(operation) {
+            let wrong = format!("{} does not judge {}", module.description.name, operation.as_str());
+            faults.invalid(format!("scope.operations[{i}]"), wrong, format!("one of {}", judged.join(", ")));
+        }
+    }
+    faults.finish()?;
+    let policy = Policy {
+        name: wish.name.clone(),
+        module: wish.module,
+        description: Arc::clone(&module.description),
+        settings: wish.settings.clone(),
+        revision: before.map_or(1, |b| b.revision + 1),
+        mode: wish.mode,
+        scope: wish.scope.clone(),
+    };
+    if let Some(before) = before
+        && (&before.settings, before.mode, &before.scope, before.module) == (&policy.settings, policy.mode, &policy.scope, policy.module)
+    {
+        return Ok(Decided::Already(Object::Policy(wish.name.clone())));
+    }
+    let mode = match policy.mode {
+        PolicyMode::Enforce => "enforced",
+        PolicyMode::Audit => "audited",
+        PolicyMode::Off => "off",
+    };
+    let event = Some(("policy.changed", format!("policy {} revision {} is {mode}", policy.name, policy.revision)));
+    let effect = Effect { edits: vec![Edit::PutPolicy(Arc::new(policy))], plan: None, object: Object::Policy(wish.name.clone()), event };
+    Ok(outcome(basis, asked, "put-policy", wish.name.to_string(), effect))
+}
+
+pub(super) fn delete_policy(basis: Basis<'_>, asked: &Asked, name: &str) -> Result<Decided, Refusal> {
+    only_admins(asked, "delete policies")?;
+    let Some(policy) = basis.state.policy(name) else {
+        let names: Vec<&str> = basis.state.policies().map(|p| p.name.as_str()).collect();
+        let right = nearest(name, names.iter().copied())
+            .map_or_else(|| format!("there are {}", listed(&names, 8)), |n| format!("did you mean {n}?"));
+        return Err(Refusal::not_found("policy", format!("there is no policy {}", shown(name)), right));
+    };
+    let name: Name = policy.name.clone();
+    let event = Some(("policy.deleted", format!("policy {name}")));
+    let effect = Effect { edits: vec![Edit::DropPolicy(name.clone())], plan: None, object: Object::Gone, event };
+    Ok(outcome(basis, asked, "delete-policy", name.to_string(), effect))
+}

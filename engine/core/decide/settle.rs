@@ -1,0 +1,151 @@
+//! What a plan's end means for the record.
+
+use crate::endpoint::EndpointState;
+use crate::ids::Timestamp;
+use crate::network::NetworkState;
+use crate::parent::ParentState;
+use crate::plan::{Purpose, Settled, Settlement};
+use crate::record::Edit;
+use crate::state::State;
+use std::sync::Arc;
+
+/// What follows from a settlement.
+#[derive(Debug, Clone, Default)]
+pub struct Aftermath {
+    /// Changes of the state.
+    pub edits: Vec<Edit>,
+    /// Kind, subject and text of events.
+    pub events: Vec<(&'static str, String, String)>,
+    /// One line for the decision log.
+    pub text: String,
+    /// A removal that the kernel did not do stays open and is tried again.
+    pub retry: bool,
+}
+
+/// Settles a plan. Makings that failed are undone by now and leave the record; removals go forward and stay on record until
+/// the kernel confirms them. `free_at`: when the addresses of what is gone may be handed out again.
+pub fn settle(state: &State, settlement: &Settlement, free_at: Timestamp) -> Aftermath {
+    let mut after = Aftermath::default();
+    let Some(plan) = state.plan(settlement.plan) else { return after };
+    let failed = match &settlement.result {
+        Settled::Done => {
+            after.text = "done".into();
+            None
+        }
+        Settled::Failed { why, left, .. } => {
+            after.text = left.as_ref().map_or_else(|| format!("failed: {why}"), |left| format!("failed: {why}; left behind: {left}"));
+            Some(why.as_str())
+        }
+    };
+    if failed.is_some() && plan.purpose.is_removal() {
+        after.retry = true;
+        let text = format!("a removal will be tried again: {}", after.text);
+        after.events.push(("removal.failed", plan.id.to_string(), text));
+        return after;
+    }
+    after.edits.push(Edit::ClosePlan(plan.id));
+    match plan.purpose {
+        Purpose::CreateNetwork(id) => settle_create(state, id, failed, &mut after),
+        Purpose::DeleteNetwork(id) => {
+            if let Some(network) = state.network_by_id(id) {
+                after.edits.extend([Edit::DropNetwork(id), Edit::DropParent(network.parent)]);
+                after.events.push(("network.deleted", network.name.to_string(), format!("network {} is gone", network.name)));
+            }
+        }
+        Purpose::Attach(id) => settle_endpoint(state, id, failed, free_at, &mut after),
+        Purpose::Detach(id) => {
+            if let Some(e) = state.endpoint_by_id(id) {
+                after.edits.push(Edit::DropEndpoint { id, free_at });
+                after.events.push(("endpoint.detached", id.to_string(), format!("{} left its network", e.workload.name)));
+            }
+        }
+        Purpose::HealParent(id) => {
+            if let Some(parent) = state.parent(id) {
+                let mut healed = (**parent).clone();
+                healed.state = if failed.is_none() { ParentState::Present } else { ParentState::Lost };
+                after.edits.push(Edit::PutParent(Arc::new(healed)));
+                let (kind, text) = match failed {
+                    None => ("parent.healed", format!("{} is as recorded again", parent.link)),
+                    Some(why) => ("parent.lost", format!("{} could not be set right: {why}", parent.link)),
+                };
+                after.events.push((kind, parent.link.to_string(), text));
+                for network in state.networks_of(id) {
+                    let mut next = (**network).clone();
+                    next.state = match failed {
+                        None => NetworkState::Ready,
+                        Some(why) => NetworkState::Degraded { why: format!("parent {}: {why}", parent.link) },
+                    };
+                    if network.open_plan().is_none() && next.state != network.state {
+                        after.edits.push(Edit::PutNetwork(Arc::new(next)));
+                    }
+                }
+            }
+        }
+        Purpose::HealEndpoint(id) => {
+            if let Some(endpoint) = state.endpoint_by_id(id) {
+                let mut healed = (**endpoint).clone();
+                healed.state = match failed {
+                    None => EndpointState::Attached,
+                    Some(why) => EndpointState::Failed { why: why.to_owned() },
+                };
+                let (kind, text) = match failed {
+                    None => ("endpoint.healed", format!("{} has its link as recorded again", endpoint.workload.name)),
+                    Some(why) => ("endpoint.failed", format!("the link of {} could not be set right: {why}", endpoint.workload.name)),
+                };
+                after.edits.push(Edit::PutEndpoint(Arc::new(healed)));
+                after.events.push((kind, id.to_string(), text));
+            }
+        }
+        Purpose::Sweep => {}
+    }
+    after
+}
+
+fn settle_create(state: &State, id: crate::ids::NetworkId, failed: Option<&str>, after: &mut Aftermath) {
+    let Some(network) = state.network_by_id(id) else { return };
+    let parent = state.parent(network.parent);
+    match failed {
+        None => {
+            let mut ready = (**network).clone();
+            ready.state = NetworkState::Ready;
+            after.edits.push(Edit::PutNetwork(Arc::new(ready)));
+            if let Some(parent) = parent {
+                let mut present = (**parent).clone();
+                present.state = ParentState::Present;
+                after.edits.push(Edit::PutParent(Arc::new(present)));
+            }
+            after.events.push(("network.created", network.name.to_string(), format!("network {} is ready", network.name)));
+        }
+        Some(why) => {
+            after.edits.push(Edit::DropNetwork(id));
+            let others = state.networks_of(network.parent).any(|n| n.id != id);
+            match parent {
+                Some(parent) if others => {
+                    let mut present = (**parent).clone();
+                    present.state = ParentState::Present;
+                    after.edits.push(Edit::PutParent(Arc::new(present)));
+                }
+                Some(parent) => after.edits.push(Edit::DropParent(parent.id)),
+                None => {}
+            }
+            after.events.push(("network.failed", network.name.to_string(), format!("network {} could not be made: {why}", network.name)));
+        }
+    }
+}
+
+fn settle_endpoint(state: &State, id: crate::ids::EndpointId, failed: Option<&str>, free_at: Timestamp, after: &mut Aftermath) {
+    let Some(endpoint) = state.endpoint_by_id(id) else { return };
+    let network = state.network_by_id(endpoint.network).map_or_else(String::new, |n| n.name.to_string());
+    match failed {
+        None => {
+            let mut attached = (**endpoint).clone();
+            attached.state = EndpointState::Attached;
+            after.edits.push(Edit::PutEndpoint(Arc::new(attached)));
+            after.events.push(("endpoint.attached", id.to_string(), format!("{} joined {network}", endpoint.workload.name)));
+        }
+        Some(why) => {
+            after.edits.push(Edit::DropEndpoint { id, free_at });
+            after.events.push(("endpoint.failed", id.to_string(), format!("{} could not join {network}: {why}", endpoint.workload.name)));
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! The writer: take all that waits, decide each on a fork of the state, commit once, publish, start the plans.
+//!
+//! Invariants: what readers see of decisions is committed; a denial carries no plan; a failed commit leaves no trace.
+//! A settlement is published when the kernel has confirmed it and committed right after, or with the next batch: after a
+//! crash in between, recovery finds the same by looking at the kernel. That way an attach waits for one commit, not two.
+
+use crate::answer::{Answer, Failure};
+use crate::clock;
+use crate::engine::Shared;
+use crate::lanes::Lanes;
+use bulkhead_core::decide::settle::{Aftermath, settle};
+use bulkhead_core::decide::{self, Basis, Decided, Object, Outcome};
+use bulkhead_core::event::Event;
+use bulkhead_core::ids::{DecisionId, PlanId, Timestamp};
+use bulkhead_core::kernel::Notice;
+use bulkhead_core::observed::Observed;
+use bulkhead_core::plan::{Plan, Settled, Settlement};
+use bulkhead_core::policy::{Digest, Verdict};
+use bulkhead_core::record::{Batch, Edit, Recorded, Store};
+use bulkhead_core::request::Asked;
+use bulkhead_core::state::State;
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// Inputs of one turn: bounds what one commit holds and how long its callers wait.
+const BATCH_MAX: usize = 256;
+/// Held-back addresses that are freed in one turn.
+const RELEASES_MAX: usize = 256;
+/// How long removals that the kernel did not do wait for the next try.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long a stop waits for what is under way.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// A request with whoever waits for its answer.
+pub(crate) struct Waiting {
+    pub(crate) asked: Asked,
+    pub(crate) netns: Option<Arc<OwnedFd>>,
+    pub(crate) bytes: Option<(Digest, Arc<[u8]>)>,
+    pub(crate) answer: oneshot::Sender<Result<Answer, Failure>>,
+}
+
+/// All that can change the state.
+pub(crate) enum Input {
+    /// Somebody asks.
+    Request(Box<Waiting>),
+    /// A plan came to its end.
+    Settled(Settlement),
+    /// The host changed.
+    Noticed(Notice),
+    /// Namespaces were looked at, when the state was `then`.
+    Observed { observed: Box<Observed>, then: Arc<State> },
+    /// Answer when all before it has had its turn.
+    Flush(oneshot::Sender<()>),
+    /// End, once what is under way has settled.
+    Stop,
+}
+
+/// A plan at the kernel, and who waits for it.
+struct Running {
+    plan: Recorded<Arc<Plan>>,
+    caller: Option<Caller>,
+}
+
+struct Caller {
+    answer: oneshot::Sender<Result<Answer, Failure>>,
+    object: Object,
+    decision: DecisionId,
+    warnings: Vec<String>,
+}
+
+/// The one thread that owns the state.
+pub(crate) struct Writer {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) state: State,
+    store: Box<dyn Store>,
+    lanes: Lanes,
+    running: HashMap<PlanId, Running>,
+    parked: HashMap<PlanId, Vec<Waiting>>,
+    /// Removals to be tried again.
+    retry: Vec<(Instant, PlanId)>,
+    /// Settled and published, not yet committed.
+    unsaved: Batch,
+    host_changed: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>, store: Box<dyn Store>, lanes: Lanes, state: State) -> Self {
+        Self {
+            shared,
+            state,
+            store,
+            lanes,
+            running: HashMap::new(),
+            parked: HashMap::new(),
+            retry: Vec::new(),
+            unsaved: Batch::default(),
+            host_changed: false,
+        }
+    }
+
+    /// Until a stop: wait, take all that waits, one turn.
+    pub(crate) fn run(mut self, inputs: &Receiver<Input>) {
+        let mut stop_by: Option<Instant> = None;
+        loop {
+            let first = match inputs.recv_timeout(self.patience()) {
+                Ok(input) => Some(input),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            let waiting: Vec<Input> = first.into_iter().chain(inputs.try_iter().take(BATCH_MAX - 1)).collect();
+            if waiting.iter().any(|i| matches!(i, Input::Stop)) {
+                stop_by.get_or_insert_with(|| Instant::now() + STOP_WITHIN);
+            }
+            self.turn(waiting);
+            self.try_again();
+            if stop_by.is_some_and(|by| self.running.is_empty() || Instant::now() >= by) {
+                break;
+            }
+        }
+        if let Err(e) = self.save() {
+            tracing::error!(error = %e, "the last settlements are not on record; the next start finds them by looking at the kernel");
+        }
+    }
+
+    /// How long to wait for an input: an idle writer has nothing unsaved.
+    fn patience(&self) -> Duration {
+        let next = self.retry.iter().map(|(at, _)| at.saturating_duration_since(Instant::now())).min();
+        next.unwrap_or(Duration::from_secs(3600)).min(if self.host_changed { Duration::from_millis(5) } else { Duration::from_secs(3600) })
+    }
+
+    /// One turn.
+    fn turn(&mut self, inputs: Vec<Input>) {
+        let now = clock::now();
+        let mut requests = Vec::new();
+        let mut flushes = Vec::new();
+        let quiet = inputs.is_empty();
+        for input in inputs {
+            match input {
+                Input::Request(waiting) => requests.push(*waiting),
+                Input::Settled(settlement) => requests.extend(self.settle(settlement, now)),
+                Input::Noticed(notice) => {
+                    if notice == Notice::Resynced {
+                        tracing::warn!("notifications of the kernel were lost; the host was read anew");
+                    }
+                    self.host_changed = true;
+                }
+                Input::Observed { observed, then } => self.heal_endpoints(&observed, &then, now),
+                Input::Flush(done) => flushes.push(done),
+                Input::Stop => {}
+            }
+        }
+        if self.host_changed && (quiet || requests.is_empty()) {
+            self.host_changed = false;
+            self.heal_parents(now);
+        }
+        if !requests.is_empty() {
+            self.decide(requests, now);
+        }
+        if let Err(e) = self.save() {
+            tracing::error!(error = %e, "settlements could not be put on record; they go with the next commit");
+        }
+        for done in flushes {
+            let _ = done.send(());
+        }
+    }
+
+    /// Decides each request on a fork, commits all at once, publishes, answers, and hands the plans to the kernel.
+    fn decide(&mut self, requests: Vec<Waiting>, now: Timestamp) {
+        let host = self.shared.kernel.host();
+        let mut next = self.state.clone();
+        next.release_held(now, RELEASES_MAX);
+        let mut batch = std::mem::take(&mut self.unsaved);
+        let saved_for_failure = batch.clone();
+        let mut judged = Vec::new();
+        for mut waiting in requests {
+            let basis = Basis { state: &next, host: &host, judge: &*self.shared.judge, settings: &self.shared.settings };
+            // The state that a request is judged on is the newest there is, so is its time.
+            waiting.asked.now = waiting.asked.now.max(now);
+            match decide::decide(basis, &waiting.asked) {
+                Err(refusal) => reply(waiting.answer, Err(refusal.into())),
+                Ok(Decided::Wait(plan)) => self.parked.entry(plan).or_default().push(waiting),
+                Ok(Decided::Already(object)) => {
+                    // What it repeats may have been decided in this very turn: it is answered with the state that is committed.
+                    judged.push((waiting, None, Some(object)));
+                }
+                Ok(Decided::Outcome(outcome)) => {
+                    enter(&mut next, &mut batch, &outcome, &mut waiting);
+                    judged.push((waiting, Some(outcome), None));
+                }
+            }
+        }
+        if judged.is_empty() {
+            self.unsaved = batch;
+            return;
+        }
+        batch.boot = Some(next.boot);
+        let committed = if batch.is_empty() { Ok(Vec::new()) } else { self.store.commit(&batch) };
+        let recorded = match committed {
+            Ok(recorded) => recorded,
+            Err(e) => {
+                tracing::error!(error = %e, cause = ?std::error::Error::source(&e), "commit failed; nothing was changed");
+                self.unsaved = saved_for_failure;
+                for (waiting, ..) in judged {
+                    reply(waiting.answer, Err(Failure::Unavailable(format!("the record could not be written: {e}"))));
+                }
+                return;
+            }
+        };
+        self.state = next;
+        let state = Arc::new(self.state.clone());
+        self.shared.publish(Arc::clone(&state));
+        self.tell(batch.events);
+        let mut recorded: HashMap<PlanId, Recorded<Arc<Plan>>> = recorded.into_iter().map(|p| (p.get().id, p)).collect();
+        for (waiting, outcome, already) in judged {
+            let Some(outcome) = outcome else {
+                let object = already.unwrap_or(Object::Gone);
+                reply(waiting.answer, Ok(Answer { object, decision: None, warnings: Vec::new(), state: Arc::clone(&state) }));
+                continue;
+            };
+            let Outcome { decision, effect } = *outcome;
+            let warnings = if let Verdict::Allowed { warnings, .. } = decision.verdict { warnings } else { Vec::new() };
+            match effect {
+                Err(denial) => {
+                    reply(waiting.answer, Err(Failure::Denied { decision: decision.id, violations: denial.violations }));
+                }
+                Ok(effect) => match effect.plan.and_then(|p| recorded.remove(&p.id)) {
+                    None => {
+                        let answer = Answer { object: effect.object, decision: Some(decision.id), warnings, state: Arc::clone(&state) };
+                        reply(waiting.answer, Ok(answer));
+                    }
+                    Some(plan) => {
+                        let caller = Caller { answer: waiting.answer, object: effect.object, decision: decision.id, warnings };
+                        self.start(plan, waiting.netns, Some(caller));
+                    }
+                },
+            }
+        }
+    }
+
+    fn start(&mut self, plan: Recorded<Arc<Plan>>, netns: Option<Arc<OwnedFd>>, caller: Option<Caller>) {
+        self.running.insert(plan.get().id, Running { plan: plan.clone(), caller });
+        self.lanes.submit(plan, netns);
+    }
+
+    /// A plan's end: the record follows, whoever waits hears, and what was parked behind it may be decided again.
+    fn settle(&mut self, settlement: Settlement, now: Timestamp) -> Vec<Waiting> {
+        let Aftermath { edits, events, text, retry } = settle(&self.state, &settlement, self.free_at(now));
+        self.change(edits, events, now);
+        self.unsaved.settlements.push((settlement.plan, text));
+        let state = self.shared.state();
+        let mut running = self.running.remove(&settlement.plan);
+        if let Some(caller) = running.as_mut().and_then(|r| r.caller.take()) {
+            let result = match settlement.result {
+                Settled::Done => Ok(Answer {
+                    object: caller.object,
+                    decision: Some(caller.decision),
+                    warnings: caller.warnings,
+                    state: Arc::clone(&state),
+                }),
+                Settled::Failed { why, left, .. } => Err(Failure::Kernel { decision: caller.decision, why, left, goes_on: retry }),
+            };
+            reply(caller.answer, result);
+        }
+        if let (true, Some(running)) = (retry, running) {
+            self.retry.push((Instant::now() + RETRY_AFTER, settlement.plan));
+            self.running.insert(settlement.plan, running);
+            // Who is parked behind a removal that is tried again would wait for ever: they hear what stands in the way.
+            for waiting in self.parked.remove(&settlement.plan).unwrap_or_default() {
+                reply(waiting.answer, Err(Failure::Unavailable("a removal that this depends on is still being tried".into())));
+            }
+            return Vec::new();
+        }
+        self.parked.remove(&settlement.plan).unwrap_or_default()
+    }
+
+    /// Changes that no request asked for, or that a request's plan led to: published now, committed with the next save.
+    pub(crate) fn change(&mut self, edits: Vec<Edit>, events: Vec<(&'static str, String, String)>, now: Timestamp) {
+        for edit in &edits {
+            self.state.apply(edit);
+        }
+        self.unsaved.edits.extend(edits);
+        let mut told = Vec::new();
+        for (kind, subject, text) in events {
+            self.state.last_event += 1;
+            told.push(Event { seq: self.state.last_event, at: now, kind: kind.to_owned(), subject, text });
+        }
+        self.unsaved.events.extend(told.iter().cloned());
+        self.shared.publish(Arc::new(self.state.clone()));
+        self.tell(told);
+    }
+
+    /// Commits what is settled and published, and starts plans that came with it (healings).
+    pub(crate) fn save(&mut self) -> Result<(), bulkhead_core::record::StoreError> {
+        if self.unsaved.is_empty() {
+            return Ok(());
+        }
+        self.unsaved.boot = Some(self.state.boot);
+        let recorded = self.store.commit(&self.unsaved)?;
+        self.unsaved = Batch::default();
+        for plan in recorded {
+            self.start(plan, None, None);
+        }
+        Ok(())
+    }
+
+    /// A plan that no request asked for: it starts once it is on record.
+    pub(crate) fn plan_after_save(&mut self, plan: Arc<Plan>) {
+        self.unsaved.plans.push(plan);
+    }
+
+    /// A plan that was found open at start goes on.
+    pub(crate) fn resume(&mut self, plan: Recorded<Arc<Plan>>) {
+        self.start(plan, None, None);
+    }
+
+    pub(crate) fn free_at(&self, now: Timestamp) -> Timestamp {
+        Timestamp(now.0.saturating_add(self.shared.settings.hold_back_s.saturating_mul(1000)))
+    }
+
+    /// Settles without a caller: at start.
+    pub(crate) fn settle_found(&mut self, settlement: Settlement, now: Timestamp) {
+        let _ = self.settle(settlement, now);
+    }
+
+    fn try_again(&mut self) {
+        let now = Instant::now();
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.retry).into_iter().partition(|(at, _)| *at <= now);
+        self.retry = later;
+        for (_, plan) in due {
+            if let Some(running) = self.running.get(&plan) {
+                self.lanes.submit(running.plan.clone(), None);
+            }
+        }
+    }
+
+    fn tell(&self, events: Vec<Event>) {
+        for event in events {
+            tracing::info!(seq = event.seq, kind = %event.kind, subject = %event.subject, "{}", event.text);
+            let _ = self.shared.events.send(event);
+        }
+    }
+}
+
+/// Enters an outcome into the fork and the batch.
+fn enter(next: &mut State, batch: &mut Batch, outcome: &Outcome, waiting: &mut Waiting) {
+    next.last_decision += 1;
+    batch.decisions.push(Arc::new(outcome.decision.clone()));
+    let Ok(effect) = &outcome.effect else { return };
+    for edit in &effect.edits {
+        next.apply(edit);
+    }
+    batch.edits.extend(effect.edits.iter().cloned());
+    batch.plans.extend(effect.plan.clone());
+    if effect.edits.iter().any(|e| matches!(e, Edit::PutModule(_))) {
+        batch.module_bytes.extend(waiting.bytes.take());
+    }
+    if let Some((kind, text)) = &effect.event {
+        next.last_event += 1;
+        let subject = outcome.decision.subject.clone();
+        batch.events.push(Event { seq: next.last_event, at: outcome.decision.at, kind: (*kind).to_owned(), subject, text: text.clone() });
+    }
+}
+
+/// Whoever asked may have gone; what was done stays done.
+fn reply(answer: oneshot::Sender<Result<Answer, Failure>>, result: Result<Answer, Failure>) {
+    let _ = answer.send(result);
+}
