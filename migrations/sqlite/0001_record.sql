@@ -1,0 +1,139 @@
+-- The record of one host: what is (parents, networks, endpoints, policies), what is under way (plans), and what was decided.
+--
+-- Real columns for keys and for what must be unique; `spec` is the whole object as JSON (the core's serde form), so that a
+-- new option of a network needs no migration. Ids are 32 hexadecimal digits that begin with the time, so that inserts go to
+-- the end of a table. References are deferred: the edits of one turn may come in any order, the turn as a whole must fit.
+
+-- "Bulk": files of other programs are refused (https://sqlite.org/pragma.html#pragma_application_id).
+PRAGMA application_id = 0x42756c6b;
+
+-- Small facts: `boot`, in which the last turn was committed.
+CREATE TABLE meta (
+    key   TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE parent (
+    id   TEXT NOT NULL PRIMARY KEY,
+    spec TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE network (
+    id        TEXT NOT NULL PRIMARY KEY,
+    name      TEXT NOT NULL UNIQUE,
+    parent_id TEXT NOT NULL REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED,
+    spec      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX network_parent ON network (parent_id);
+
+CREATE TABLE endpoint (
+    id         TEXT NOT NULL PRIMARY KEY,
+    network_id TEXT NOT NULL REFERENCES network (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+    name       TEXT,
+    spec       TEXT NOT NULL,
+    UNIQUE (network_id, name)
+) STRICT, WITHOUT ROWID;
+
+-- Addresses that must not be handed out: those of endpoints, and those held back until `free_at` because neighbours still
+-- take them for their last host's. The key states the ipam rule a second time, on purpose: no address of a subnet twice.
+CREATE TABLE address (
+    network_id  TEXT    NOT NULL REFERENCES network (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+    subnet      INTEGER NOT NULL,
+    address     TEXT    NOT NULL,
+    endpoint_id TEXT             REFERENCES endpoint (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+    free_at     INTEGER,
+    PRIMARY KEY (network_id, subnet, address),
+    CHECK ((endpoint_id IS NULL) = (free_at IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX address_endpoint ON address (endpoint_id);
+
+-- Open plans: on record, and their settlement not yet. `decision_id` is the decision that asked for it, if one did.
+CREATE TABLE plan (
+    id          TEXT NOT NULL PRIMARY KEY,
+    decision_id INTEGER,
+    spec        TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE module (
+    digest TEXT NOT NULL PRIMARY KEY,
+    spec   TEXT NOT NULL,
+    bytes  BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE policy (
+    name   TEXT NOT NULL PRIMARY KEY,
+    module TEXT NOT NULL REFERENCES module (digest) DEFERRABLE INITIALLY DEFERRED,
+    spec   TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX policy_module ON policy (module);
+
+-- The decision log. `record` holds the decision's JSON byte for byte as it was committed, so that hashes can be laid over it
+-- later; the columns before it repeat what is searched for. `policies` is a JSON array of names.
+CREATE TABLE decision (
+    id        INTEGER NOT NULL PRIMARY KEY,
+    at        INTEGER NOT NULL,
+    caller    TEXT    NOT NULL,
+    operation TEXT    NOT NULL,
+    subject   TEXT    NOT NULL,
+    object    TEXT,
+    verdict   TEXT    NOT NULL,
+    policies  TEXT    NOT NULL,
+    record    TEXT    NOT NULL
+) STRICT;
+
+-- What came of a decision's plan: its own table, as the decision must not be touched again. A plan that was made anew after
+-- a crash settles a second time.
+CREATE TABLE settlement (
+    decision_id INTEGER NOT NULL REFERENCES decision (id) DEFERRABLE INITIALLY DEFERRED,
+    plan_id     TEXT    NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    outcome     TEXT    NOT NULL,
+    PRIMARY KEY (decision_id, plan_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE event (
+    seq     INTEGER NOT NULL PRIMARY KEY,
+    at      INTEGER NOT NULL,
+    kind    TEXT    NOT NULL,
+    subject TEXT    NOT NULL,
+    text    TEXT    NOT NULL
+) STRICT;
+
+-- Hash of the token that TCP callers show. One row at most.
+CREATE TABLE token (
+    id   INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    hash BLOB    NOT NULL
+) STRICT;
+
+-- Append-only. The insert triggers refuse gaps, and with them INSERT OR REPLACE, which deletes without a delete trigger
+-- (https://sqlite.org/lang_conflict.html, "REPLACE").
+CREATE TRIGGER decision_next BEFORE INSERT ON decision
+WHEN NEW.id <> (SELECT coalesce(max(id), 0) + 1 FROM decision)
+BEGIN SELECT RAISE(ABORT, 'decisions are numbered without gaps'); END;
+CREATE TRIGGER decision_no_update BEFORE UPDATE ON decision
+BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
+CREATE TRIGGER decision_no_delete BEFORE DELETE ON decision
+BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
+
+CREATE TRIGGER settlement_once BEFORE INSERT ON settlement
+WHEN EXISTS (SELECT 1 FROM settlement WHERE decision_id = NEW.decision_id AND plan_id = NEW.plan_id)
+BEGIN SELECT RAISE(ABORT, 'a plan is settled once'); END;
+CREATE TRIGGER settlement_no_update BEFORE UPDATE ON settlement
+BEGIN SELECT RAISE(ABORT, 'settlements are append-only'); END;
+CREATE TRIGGER settlement_no_delete BEFORE DELETE ON settlement
+BEGIN SELECT RAISE(ABORT, 'settlements are append-only'); END;
+
+CREATE TRIGGER event_next BEFORE INSERT ON event
+WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM event)
+BEGIN SELECT RAISE(ABORT, 'events are numbered without gaps'); END;
+CREATE TRIGGER event_no_update BEFORE UPDATE ON event
+BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+CREATE TRIGGER event_no_delete BEFORE DELETE ON event
+BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+
+-- An uploaded module never changes: its digest is its name.
+CREATE TRIGGER module_bytes_stay BEFORE UPDATE OF bytes ON module WHEN NEW.bytes <> OLD.bytes
+BEGIN SELECT RAISE(ABORT, 'the bytes of a module never change'); END;
