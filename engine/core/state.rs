@@ -39,6 +39,7 @@ pub struct State {
     by_netns: OrdMap<NetnsId, OrdSet<EndpointId>>,
     pools: OrdMap<(NetworkId, usize), Pool>,
     held_back: OrdMap<(Timestamp, NetworkId, usize, IpAddr), ()>,
+    held_until: OrdMap<(NetworkId, usize, IpAddr), Timestamp>,
     residents: OrdMap<Segment, OrdMap<GroupKey, Residents>>,
     modules: OrdMap<Digest, Arc<Module>>,
     policies: OrdMap<Name, Arc<Policy>>,
@@ -65,6 +66,7 @@ impl State {
             by_netns: OrdMap::new(),
             pools: OrdMap::new(),
             held_back: OrdMap::new(),
+            held_until: OrdMap::new(),
             residents: OrdMap::new(),
             modules: OrdMap::new(),
             policies: OrdMap::new(),
@@ -90,7 +92,7 @@ impl State {
         for (network, subnet, address, until) in loaded.held_back {
             if let Some(pool) = state.pools.get_mut(&(network, subnet)) {
                 pool.take(address);
-                state.held_back.insert((until, network, subnet, address), ());
+                state.hold(network, subnet, address, until);
             }
         }
         state
@@ -111,7 +113,7 @@ impl State {
             Edit::DropEndpoint { id, free_at } => {
                 if let Some(endpoint) = self.unlink_endpoint(*id) {
                     for a in &endpoint.addresses {
-                        self.held_back.insert((*free_at, endpoint.network, a.subnet, a.address), ());
+                        self.hold(endpoint.network, a.subnet, a.address, *free_at);
                     }
                 }
             }
@@ -146,10 +148,22 @@ impl State {
             if until > now {
                 return;
             }
-            self.held_back.remove(&key);
+            self.let_go(network, subnet, address);
             if let Some(pool) = self.pools.get_mut(&(network, subnet)) {
                 pool.give_back(address);
             }
+        }
+    }
+
+    fn hold(&mut self, network: NetworkId, subnet: usize, address: IpAddr, until: Timestamp) {
+        self.let_go(network, subnet, address);
+        self.held_until.insert((network, subnet, address), until);
+        self.held_back.insert((until, network, subnet, address), ());
+    }
+
+    fn let_go(&mut self, network: NetworkId, subnet: usize, address: IpAddr) {
+        if let Some(until) = self.held_until.remove(&(network, subnet, address)) {
+            self.held_back.remove(&(until, network, subnet, address));
         }
     }
 
@@ -195,6 +209,11 @@ impl State {
         for i in 0..network.subnets.len() {
             self.pools.remove(&(id, i));
         }
+        let first = (id, 0, IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+        let held: Vec<_> = self.held_until.range(first..).map(|(key, _)| *key).take_while(|(network, ..)| *network == id).collect();
+        for (network, subnet, address) in held {
+            self.let_go(network, subnet, address);
+        }
     }
 
     fn drop_parent(&mut self, id: ParentId) {
@@ -214,6 +233,8 @@ impl State {
             self.endpoint_names.insert((endpoint.network, name.clone()), endpoint.id);
         }
         for a in &endpoint.addresses {
+            // One that was held back and is handed out before its time must not be given back when that time comes.
+            self.let_go(endpoint.network, a.subnet, a.address);
             if let Some(pool) = self.pools.get_mut(&(endpoint.network, a.subnet)) {
                 pool.take(a.address);
             }
@@ -366,13 +387,16 @@ impl State {
     pub fn held_back(&self) -> impl Iterator<Item = (NetworkId, usize, IpAddr, Timestamp)> {
         self.held_back.keys().map(|(t, n, s, a)| (*n, *s, *a, *t))
     }
-    /// The held-back address of a subnet that has waited longest: handed out when nothing else is left.
+    /// The held-back address of a subnet that has waited longest, of those that are handed out without being named: the one to
+    /// hand out when nothing else is left.
     pub fn oldest_held(&self, network: NetworkId, subnet: usize) -> Option<IpAddr> {
-        self.held_back.keys().find(|(_, n, s, _)| (*n, *s) == (network, subnet)).map(|(_, _, _, a)| *a)
+        let range = self.pool(network, subnet)?.subnet.ip_range;
+        let fits = |a: &IpAddr| range.is_none_or(|r| r.contains(a));
+        self.held_back.keys().find(|(_, n, s, a)| (*n, *s) == (network, subnet) && fits(a)).map(|(_, _, _, a)| *a)
     }
     /// Whether an address is held back.
     pub fn is_held(&self, network: NetworkId, subnet: usize, address: IpAddr) -> bool {
-        self.held_back.keys().any(|(_, n, s, a)| (*n, *s, *a) == (network, subnet, address))
+        self.held_until.contains_key(&(network, subnet, address))
     }
     /// A module.
     pub fn module(&self, digest: Digest) -> Option<&Arc<Module>> {
