@@ -1,0 +1,21 @@
+//! Admits and runs policy modules; the only crate that sees wasmtime.
+//!
+//! Uploaded bytes become a component ([`admit`]) that imports nothing and says what it judges; a question is then put to a
+//! fresh instance of it ([`judge`]), under limits ([`limits`]). Whatever a module does, this crate answers: a trap, a limit,
+//! a time-out or an answer against the contract is a [`Judgement::Broke`](bulkhead_core::policy::Judgement::Broke) that
+//! names its cause.
+//!
+//! Invariants: nothing carries over from one call to the next; no module gets a clock, randomness, a file or a socket; one
+//! module that cannot be loaded leaves all others working.
+
+mod admit;
+mod bindings;
+mod convert;
+mod engine;
+mod judge;
+pub mod limits;
+
+pub use admit::{NotAdmitted, digest};
+pub use engine::NotStarted;
+pub use judge::{SettingsRefused, WasmJudge};
+pub use limits::Limits;
