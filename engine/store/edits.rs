@@ -66,8 +66,11 @@ pub(crate) const TRIGGERS: [(&str, &str); 17] = [
     ("no plan", "DELETE FROM plan WHERE id = NEW.id;"),
     (
         "settlement",
-        "INSERT INTO settlement (decision_id, plan_id, recorded_at, outcome)
-         SELECT decision_id, id, CAST(unixepoch('subsec') * 1000 AS INTEGER), NEW.spec
+        // A plan that no decision asked for leaves its events, and nothing here.
+        "INSERT INTO settlement (decision_id, n, plan_id, recorded_at, outcome)
+         SELECT decision_id,
+                (SELECT coalesce(max(n), 0) + 1 FROM settlement AS before WHERE before.decision_id = plan.decision_id),
+                id, CAST(unixepoch('subsec') * 1000 AS INTEGER), NEW.spec
          FROM plan WHERE id = NEW.id AND decision_id IS NOT NULL;",
     ),
     (

@@ -27,7 +27,7 @@ pub struct LogReader {
 pub struct LoggedDecision {
     /// The decision.
     pub decision: Decision,
-    /// Outcomes of its plan, oldest first: none while it is open, several where it was made anew after a crash.
+    /// Outcomes of its plan, oldest first: none while it is open, several where it was tried or made again.
     pub outcomes: Vec<Outcome>,
 }
 
@@ -164,7 +164,7 @@ impl LogReader {
 }
 
 const DECISIONS: &str =
-    "SELECT id, record, (SELECT json_group_array(json_array(plan_id, recorded_at, outcome) ORDER BY recorded_at, plan_id)
+    "SELECT id, record, (SELECT json_group_array(json_array(plan_id, recorded_at, outcome) ORDER BY n)
     FROM settlement WHERE decision_id = decision.id) FROM decision";
 
 fn logged((id, record, outcomes): (i64, String, String)) -> Result<LoggedDecision, StoreError> {

@@ -84,14 +84,15 @@ CREATE TABLE decision (
     record    TEXT    NOT NULL
 ) STRICT;
 
--- What came of a decision's plan: its own table, as the decision must not be touched again. A plan that was made anew after
--- a crash settles a second time.
+-- What came of a decision's plan: its own table, as the decision must not be touched again. The `n`th of a decision: a removal
+-- that the kernel refuses is tried again, and an endpoint that was lost is made again under its old decision.
 CREATE TABLE settlement (
     decision_id INTEGER NOT NULL REFERENCES decision (id) DEFERRABLE INITIALLY DEFERRED,
+    n           INTEGER NOT NULL,
     plan_id     TEXT    NOT NULL,
     recorded_at INTEGER NOT NULL,
     outcome     TEXT    NOT NULL,
-    PRIMARY KEY (decision_id, plan_id)
+    PRIMARY KEY (decision_id, n)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE event (
@@ -118,9 +119,9 @@ BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
 CREATE TRIGGER decision_no_delete BEFORE DELETE ON decision
 BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
 
-CREATE TRIGGER settlement_once BEFORE INSERT ON settlement
-WHEN EXISTS (SELECT 1 FROM settlement WHERE decision_id = NEW.decision_id AND plan_id = NEW.plan_id)
-BEGIN SELECT RAISE(ABORT, 'a plan is settled once'); END;
+CREATE TRIGGER settlement_next BEFORE INSERT ON settlement
+WHEN NEW.n <> (SELECT coalesce(max(n), 0) + 1 FROM settlement WHERE decision_id = NEW.decision_id)
+BEGIN SELECT RAISE(ABORT, 'settlements of a decision are numbered without gaps'); END;
 CREATE TRIGGER settlement_no_update BEFORE UPDATE ON settlement
 BEGIN SELECT RAISE(ABORT, 'settlements are append-only'); END;
 CREATE TRIGGER settlement_no_delete BEFORE DELETE ON settlement
