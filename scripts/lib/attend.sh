@@ -1,10 +1,24 @@
 # The outer half of lib/supervise: its signals, its status, the time limit.
 
+# Waits a second for a line from a descriptor, and puts it into $heard. `read` gives up between the bytes of a line as well, so
+# what it had by then is kept: lost, it made one boot in thirty on a busy machine look as if the guest had never spoken.
+hear() {
+  local part= status
+  heard= heard_end=
+  read -r -t 1 -u "$1" part && { heard=$half_heard$part half_heard=; return 0; }
+  status=$?
+  half_heard+=$part
+  # Above 128 it is the time; else the end.
+  [ $status -gt 128 ] || heard_end=1
+  return 1
+}
+half_heard=
+
 # attend PID CONTROL STATUS [READER]: attends the process group PID, whose inner half reads file descriptor CONTROL and writes STATUS,
 # from "up" on, which the caller has read. READER copies COMMAND's output: when it ends early, nobody listens any more.
 # Sets $command_status, or leaves it empty when the inner half vanished.
 attend() {
-  local pid=$1 control=$2 status=$3 reader=${4:-} line deadline=${BULKHEAD_TIMEOUT:-} asked=
+  local pid=$1 control=$2 status=$3 reader=${4:-} deadline=${BULKHEAD_TIMEOUT:-} asked=
   command_status=
   tell() { printf '%s\n' "$1" >&"$control" 2>/dev/null || true; }
   local signal
@@ -13,12 +27,8 @@ attend() {
   [ -z "$deadline" ] || deadline=$((SECONDS + deadline))
   tell go
   while :; do
-    line=
-    if read -r -t 1 -u "$status" line; then
-      [[ $line =~ ^exit\ ([0-9]+) ]] && { command_status=${BASH_REMATCH[1]}; break; }
-    elif [ $? -le 128 ] && [ -z "$line" ]; then
-      break
-    fi
+    hear "$status" && [[ $heard =~ ^exit\ ([0-9]+) ]] && { command_status=${BASH_REMATCH[1]}; break; }
+    [ -z "$heard_end" ] || break
     if [ -n "$reader" ] && ! kill -0 "$reader" 2>/dev/null; then tell PIPE; reader=; fi
     if [ -n "$deadline" ] && [ $SECONDS -ge "$deadline" ]; then
       if [ -z "$asked" ]; then
@@ -48,19 +58,18 @@ make_pipes() {
   mkfifo "$1/in" "$1/out"
 }
 
-# await_up PID SECONDS FOLDER: waits until the inner half says "up"; then our ends are open as $control and $status.
+# await_up PID SECONDS FOLDER: waits until the inner half says "up". Our ends are open as $control and $status afterwards, also when it did not.
 await_up() {
-  local pid=$1 deadline=$((SECONDS + $2)) both line
+  local pid=$1 deadline=$((SECONDS + $2)) both
   exec {both}<>"$3/out"
   exec {control}<>"$3/in"
   while [ $SECONDS -lt "$deadline" ] && kill -0 "$pid" 2>/dev/null; do
-    line=
-    if read -r -t 1 -u "$both" line && [[ $line = up* ]]; then
+    if hear "$both" && [ "$heard" = up ]; then
       # Now one that ends when the inner half does.
       exec {status}<"$3/out" {both}>&-
       return 0
     fi
   done
-  exec {both}>&- {control}>&-
+  status=$both
   return 1
 }

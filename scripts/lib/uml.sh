@@ -123,7 +123,10 @@ uml_hung() {
     done
     ls -l "/proc/$process/fd" >> "$kept/processes" 2>/dev/null || true
   done
-  [ -z "$hung" ] || perl "$lib/uml-ask" "$work/uml/k/mconsole" 'sysrq t' > "$kept/tasks" 2>&1 || true
+  [ -z "$hung" ] || { perl "$lib/uml-ask" "$work/uml/k/mconsole" 'sysrq t' > "$kept/tasks" 2>&1 && sleep 1; } || true
+  { printf 'heard in part: %q\nunread: ' "$half_heard"; timeout 1 cat <&"$status"; } > "$kept/heard" 2>&1 || true
+  half_heard=
+  exec {control}>&- {status}>&-
   finish_group "$pid" 0
   uml_pid=
   [ -z "${slirp_pid:-}" ] || { kill "$slirp_pid" 2>/dev/null; slirp_pid=; }

@@ -5,11 +5,12 @@
 use crate::error::{Error, Result, Tried};
 use rustix::{
     mount::{UnmountFlags, mount_bind, unmount},
+    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with},
     thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe},
 };
 use std::{
     fs::{self, File},
-    io::Write,
+    io::{self, Write},
     os::fd::AsFd,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -43,15 +44,12 @@ impl Namespace {
                     fs::write(&path, value).tried(|| format!("write {path}"))?;
                 }
             }
+            loopback_up().tried(|| "set lo up".into())?;
             mount_bind("/proc/thread-self/ns/net", &path).tried(|| format!("mount the namespace on {}", path.display()))?;
             File::open(&path).tried(|| format!("open {}", path.display()))
         });
         match made {
-            Ok(file) => {
-                let namespace = Self { name: name.to_owned(), file };
-                namespace.ip("link set lo up")?;
-                Ok(namespace)
-            }
+            Ok(file) => Ok(Self { name: name.to_owned(), file }),
             Err(error) => {
                 let _ = fs::remove_file(&path);
                 Err(error)
@@ -130,10 +128,31 @@ impl Namespace {
 impl Drop for Namespace {
     fn drop(&mut self) {
         let path = self.path();
-        let gone = unmount(&path, UnmountFlags::DETACH).map_err(std::io::Error::from).and_then(|()| fs::remove_file(&path));
+        let gone = unmount(&path, UnmountFlags::DETACH).map_err(io::Error::from).and_then(|()| fs::remove_file(&path));
         if let Err(error) = gone {
             eprintln!("lab: {} stays behind: {error}", path.display());
         }
+    }
+}
+
+/// `ip link set lo up` without the process: 32 bytes to NETLINK_ROUTE (protocol 0), in a namespace where lo is always link 1.
+fn loopback_up() -> io::Result<()> {
+    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
+    let up = libc::IFF_UP as u32;
+    let mut message = Vec::with_capacity(32);
+    message.extend(32_u32.to_ne_bytes());
+    message.extend(libc::RTM_NEWLINK.to_ne_bytes());
+    message.extend(((libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16).to_ne_bytes());
+    for word in [0, 0, 0, 1, up, up] {
+        message.extend(word.to_ne_bytes()); // sequence, port, family, index, flags, which of them
+    }
+    send(&socket, &message, SendFlags::empty())?;
+    let mut answer = [0; 128];
+    let (length, _) = recv(&socket, &mut answer[..], RecvFlags::empty())?;
+    match answer.get(16..20).filter(|_| length >= 20) {
+        Some(&[a, b, c, d]) if i32::from_ne_bytes([a, b, c, d]) == 0 => Ok(()),
+        Some(&[a, b, c, d]) => Err(io::Error::from_raw_os_error(-i32::from_ne_bytes([a, b, c, d]))),
+        _ => Err(io::Error::other("the kernel's answer is cut off")),
     }
 }
 

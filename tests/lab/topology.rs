@@ -7,7 +7,10 @@ use crate::{
 use std::{
     net::IpAddr,
     process,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -107,9 +110,14 @@ impl Lab {
 
     /// A skipped test would look like a passed one: a kernel without ipvlan is an error, and a clear one.
     fn needs_ipvlan(&self) -> Result<()> {
+        static MAKES_IPVLAN: OnceLock<()> = OnceLock::new();
+        if MAKES_IPVLAN.get().is_some() {
+            return Ok(());
+        }
         self.host
             .ip("link add probe type dummy\nlink add probe0 link probe type ipvlan mode l2\nlink del probe")
-            .map(drop)
+            .map(|_| MAKES_IPVLAN.get_or_init(|| ()))
+            .copied()
             .map_err(|error| Error::Unexpected(format!("this kernel makes no ipvlan links; run under scripts/with-kernel ({error})")))
     }
 

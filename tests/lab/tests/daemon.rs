@@ -19,7 +19,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     if args.get(1).map(String::as_str) == Some("serve") {
         return serve(&args);
     }
-    let tests: [(&str, fn() -> Result<(), Box<dyn Error>>); 4] = [
+    type Test = fn() -> Result<(), Box<dyn Error>>;
+    let tests: [(&str, Test); 4] = [
         ("one_connection_serves_many_requests", one_connection_serves_many_requests),
         ("killed_and_started_again", killed_and_started_again),
         ("an_end_while_starting_shows_the_log", an_end_while_starting_shows_the_log),
@@ -71,7 +72,7 @@ fn killed_and_started_again() -> Result<(), Box<dyn Error>> {
 
 fn an_end_while_starting_shows_the_log() -> Result<(), Box<dyn Error>> {
     let (lab, folder) = (Lab::new()?, tempfile::tempdir()?);
-    let error = stand_in(folder.path())?.arg("--fail").start(&lab.host).unwrap_err().to_string();
+    let error = stand_in(folder.path())?.arg("--fail").start(&lab.host).err().ok_or("it started")?.to_string();
     assert!(error.contains("exit status: 3") && error.contains("told to fail"), "{error}");
     Ok(())
 }

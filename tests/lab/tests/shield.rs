@@ -58,13 +58,13 @@ impl Scene {
     }
 
     fn honest_traffic_passes(&self) -> Result<()> {
-        let ip = |address: &str| address.parse().unwrap();
-        assert!(self.a.ping(ip("192.168.1.1"))?, "to the peer");
-        assert!(self.a.ping(ip("192.168.1.11"))?, "to a sibling");
-        assert!(self.b.ping(ip("192.168.1.10"))?, "and back");
-        assert!(self.lab.peer.ping(ip("192.168.1.11"))?, "from the peer");
-        assert!(self.forty.ping(ip("192.168.40.1"))?, "within VLAN 40");
-        assert!(self.lab.host.ping(ip("192.168.1.1"))?, "of the host itself");
+        let ip = |address: [u8; 4]| Ipv4Addr::from(address).into();
+        assert!(self.a.ping(ip([192, 168, 1, 1]))?, "to the peer");
+        assert!(self.a.ping(ip([192, 168, 1, 11]))?, "to a sibling");
+        assert!(self.b.ping(ip([192, 168, 1, 10]))?, "and back");
+        assert!(self.lab.peer.ping(ip([192, 168, 1, 11]))?, "from the peer");
+        assert!(self.forty.ping(ip([192, 168, 40, 1]))?, "within VLAN 40");
+        assert!(self.lab.host.ping(ip([192, 168, 1, 1]))?, "of the host itself");
         Ok(())
     }
 }
