@@ -1,1 +1,22 @@
 //! Speaks netlink; the only crate that does.
+//!
+//! [`LinuxKernel`] is the [`Kernel`](bulkhead_core::kernel::Kernel) of this machine. [`netns`] opens the namespaces that
+//! requests name.
+
+mod apply;
+mod encode;
+mod error;
+mod inside;
+mod mirror;
+mod modules;
+pub mod netns;
+mod observe;
+mod seen;
+mod shield;
+mod socket;
+mod wire;
+
+pub use apply::LinuxKernel;
+pub use error::KernelError;
+pub use netns::{boot_id, own_cookie};
+pub use socket::{Sent, sent};

@@ -1,0 +1,452 @@
+//! Network namespaces as requests name them: opened once, examined before anything else, found again after a restart.
+//!
+//! A client may name any path. So the file is first opened without opening what it stands for (O_PATH: no FIFO blocks, no
+//! device is touched), then known to be a namespace by its file system (nsfs), and only then opened for real through
+//! /proc/self/fd; what was examined is what is used, whatever the path leads to by then.
+
+use crate::error::KernelError;
+use crate::inside;
+use bulkhead_core::endpoint::{Netns, NetnsId};
+use bulkhead_core::ids::BootId;
+use bulkhead_core::names::shown;
+use bulkhead_core::refusal::Fault;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags, fstat, fstatfs, open as open_file, stat};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// File system type of namespaces (include/uapi/linux/magic.h).
+const NSFS_MAGIC: i64 = 0x6e73_6673;
+/// Requests on a namespace (include/uapi/linux/nsfs.h): `_IO(0xb7, n)`.
+const NS_GET_USERNS: libc::c_ulong = 0xb701;
+const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
+const NS_GET_OWNER_UID: libc::c_ulong = 0xb704;
+/// SO_NETNS_COOKIE (include/uapi/asm-generic/socket.h), since Linux 5.14.
+const SO_NETNS_COOKIE: libc::c_int = 71;
+
+/// How a request names a network namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NetnsWish {
+    /// An absolute path to a namespace file.
+    Path(String),
+    /// A name below /run/netns, as `ip netns` keeps them.
+    Name(String),
+    /// A process in it.
+    Pid(i32),
+}
+
+/// A network namespace, open and examined. Holding it keeps the namespace alive: drop it as soon as it has been used.
+#[derive(Debug, Clone)]
+pub struct OpenNetns {
+    /// The namespace.
+    pub fd: Arc<OwnedFd>,
+    /// What goes on record of it.
+    pub record: Netns,
+    /// Owner of the process by which it was named.
+    process_uid: Option<u32>,
+}
+
+impl OpenNetns {
+    /// Whether `uid` may name it: it made the user namespace to which this one belongs, or it was named by a process of its.
+    pub fn owned_by(&self, uid: u32) -> bool {
+        self.process_uid == Some(uid) || owned_by(self.fd.as_fd(), uid)
+    }
+}
+
+/// Opens and examines the namespace that a request names. The fault's field is that of the wish: `path`, `name` or `pid`.
+pub fn open(wish: &NetnsWish) -> Result<OpenNetns, Fault> {
+    let opened = match wish {
+        NetnsWish::Path(path) => open_path("path", path).map(|fd| (fd, path.clone(), None)),
+        NetnsWish::Name(name) => open_name(name).map(|(fd, path)| (fd, path, None)),
+        NetnsWish::Pid(pid) => open_pid(*pid).map(|(fd, path, uid)| (fd, path, Some(uid))),
+    };
+    let (fd, named, process_uid) = opened?;
+    let field = match wish {
+        NetnsWish::Path(_) => "path",
+        NetnsWish::Name(_) => "name",
+        NetnsWish::Pid(_) => "pid",
+    };
+    let odd = |what: &str, e: io::Error| Fault::new(field, format!("{}: {what}: {e}", shown(&named)), "a network namespace of this host");
+    let inode = fstat(&fd).map_err(|e| odd("fstat", e.into()))?;
+    for (whose, path) in [("the daemon's own", "/proc/thread-self/ns/net"), ("the host's (that of process 1)", "/proc/1/ns/net")] {
+        // Without the right to look at process 1 (a container's daemon may lack it) our own is what there is to compare.
+        if stat(path).is_ok_and(|own| (own.st_dev, own.st_ino) == (inode.st_dev, inode.st_ino)) {
+            return Err(Fault::new(
+                field,
+                format!("{} is {whose} network namespace", shown(&named)),
+                "the namespace of a workload: an ipvlan link next to its own parent never reaches the host",
+            ));
+        }
+    }
+    let fd = Arc::new(fd);
+    let cookie = cookie(&fd).map_err(|e| odd("cannot be entered", e))?;
+    let boot = boot_id().map_err(|e| Fault::new(field, e.why(), "a readable /proc"))?;
+    Ok(OpenNetns { fd, record: Netns { id: NetnsId { cookie, boot }, inode: inode.st_ino, named }, process_uid })
+}
+
+fn open_name(name: &str) -> Result<(OwnedFd, String), Fault> {
+    let fits = !name.is_empty() && name.len() <= 255 && !name.contains(['/', '\0']) && !matches!(name, "." | "..");
+    if !fits {
+        return Err(Fault::new("name", format!("{} is not the name of a namespace", shown(name)), "a file name below /run/netns"));
+    }
+    let path = format!("/run/netns/{name}");
+    open_path("name", &path).map(|fd| (fd, path))
+}
+
+fn open_path(field: &str, path: &str) -> Result<OwnedFd, Fault> {
+    if !path.starts_with('/') || path.contains('\0') {
+        return Err(Fault::new(field, format!("{} is not an absolute path", shown(path)), "a path such as /run/netns/a"));
+    }
+    let wrong = |what: String| Fault::new(field, what, "the path of a network namespace, such as /run/netns/a or /proc/PID/ns/net");
+    let seen = open_file(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(|e| wrong(format!("{}: {e}", shown(path))))?;
+    reopen(&seen).map_err(|what| wrong(format!("{} {what}", shown(path))))
+}
+
+/// From an O_PATH descriptor to one that can be entered, if it is a network namespace.
+fn reopen(seen: &OwnedFd) -> Result<OwnedFd, String> {
+    let system = fstatfs(seen).map_err(|e| format!("cannot be examined: {e}"))?;
+    if i64::from(system.f_type) != NSFS_MAGIC {
+        return Err("is not a namespace".into());
+    }
+    let again = format!("/proc/self/fd/{}", seen.as_raw_fd());
+    let fd = open_file(again, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(|e| format!("cannot be opened: {e}"))?;
+    match namespace_type(fd.as_fd()) {
+        Ok(libc::CLONE_NEWNET) => Ok(fd),
+        Ok(_) => Err("is a namespace of another type".into()),
+        Err(e) => Err(format!("cannot be examined: {e}")),
+    }
+}
+
+/// The process is held by a pidfd first: if it still lives after its namespace was opened, the pid was its all along.
+fn open_pid(number: i32) -> Result<(OwnedFd, String, u32), Fault> {
+    let wrong = |what: String| Fault::new("pid", what, "the id of a running process");
+    let pid = (number > 0).then(|| Pid::from_raw(number)).flatten().ok_or_else(|| wrong(format!("{number} is not a process id")))?;
+    let gone = |e: Errno| wrong(if e == Errno::SRCH { format!("there is no process {number}") } else { format!("process {number}: {e}") });
+    let process = pidfd_open(pid, PidfdFlags::empty()).map_err(gone)?;
+    let path = format!("/proc/{number}/ns/net");
+    let opened = open_file(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    // Owner of /proc/PID: the process's effective uid, or root while it may not be dumped (fs/proc/base.c, `task_dump_owner`).
+    let uid = stat(format!("/proc/{number}")).map(|s| s.st_uid);
+    let mut exited = [PollFd::new(&process, PollFlags::IN)];
+    let ended = poll(&mut exited, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).map_err(gone)? > 0;
+    if ended {
+        return Err(wrong(format!("process {number} has ended")));
+    }
+    let fd = opened.map_err(|e| wrong(format!("process {number}: its network namespace cannot be opened: {e}")))?;
+    Ok((fd, path, uid.map_err(gone)?))
+}
+
+/// Whether `uid` owns the user namespace to which this network namespace belongs (it made it, and root there is theirs).
+pub fn owned_by(netns: BorrowedFd<'_>, uid: u32) -> bool {
+    // SAFETY: NS_GET_USERNS takes no argument and gives a new descriptor (close-on-exec) or -1; fs/nsfs.c, `ns_ioctl`.
+    let user = unsafe { libc::ioctl(netns.as_raw_fd(), NS_GET_USERNS) };
+    if user < 0 {
+        return false;
+    }
+    // SAFETY: the kernel just made this descriptor for us and nobody else has it.
+    let user = unsafe { OwnedFd::from_raw_fd(user) };
+    let mut owner: libc::uid_t = 0;
+    // SAFETY: NS_GET_OWNER_UID writes one uid_t to its argument, which outlives the call.
+    let done = unsafe { libc::ioctl(user.as_raw_fd(), NS_GET_OWNER_UID, &raw mut owner) };
+    done == 0 && owner == uid
+}
+
+fn namespace_type(fd: BorrowedFd<'_>) -> io::Result<libc::c_int> {
+    // SAFETY: NS_GET_NSTYPE takes no argument and answers with a CLONE_* value; `fd` is on nsfs, so the request is its.
+    let answer = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) };
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
+}
+
+/// Cookie of a namespace: unique within a boot and never used twice, unlike the inode.
+pub fn cookie(netns: &Arc<OwnedFd>) -> io::Result<u64> {
+    inside::visit(netns, own_cookie)?
+}
+
+/// Cookie of the calling thread's network namespace.
+pub fn own_cookie() -> io::Result<u64> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    let mut cookie = 0u64;
+    let mut length = size_of::<u64>() as libc::socklen_t;
+    // SAFETY: SO_NETNS_COOKIE writes at most `length` bytes (a u64) to `cookie`; both outlive the call.
+    let done =
+        unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_NETNS_COOKIE, (&raw mut cookie).cast(), &raw mut length) };
+    match done {
+        0 if length as usize == size_of::<u64>() => Ok(cookie),
+        0 => Err(io::Error::other("SO_NETNS_COOKIE answered with another size")),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// This boot of the kernel.
+pub fn boot_id() -> Result<BootId, KernelError> {
+    const FILE: &str = "/proc/sys/kernel/random/boot_id";
+    static BOOT: std::sync::OnceLock<BootId> = std::sync::OnceLock::new();
+    if let Some(boot) = BOOT.get() {
+        return Ok(*boot);
+    }
+    let text = fs::read_to_string(FILE).map_err(|e| KernelError::io(format!("reading {FILE}"), e))?;
+    let plain: String = text.trim().chars().filter(|c| *c != '-').collect();
+    let boot = plain.parse().map_err(|e| KernelError::io(format!("reading {FILE}"), io::Error::other(e)))?;
+    Ok(*BOOT.get_or_init(|| boot))
+}
+
+/// A recorded namespace, looked for.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// It is there.
+    There(Arc<OwnedFd>),
+    /// No process, mount or descriptor that we can see holds it any more.
+    Gone,
+    /// Part of the host could not be looked at, so nothing is concluded.
+    Unknown(String),
+}
+
+/// Finds a namespace again by its record. See [`find_all`].
+pub fn find(netns: &Netns) -> Found {
+    find_all(std::slice::from_ref(netns)).pop().unwrap_or(Found::Gone)
+}
+
+/// Finds namespaces again: by the recorded path; by the namespaces that are mounted here (`ip netns`, dockerd, CRI); by
+/// processes; by what is mounted in other mount namespaces; by descriptors that processes hold. The inode says which ones
+/// to look at, the cookie proves it. What only a socket keeps alive is not found: the kernel shows such a holder nowhere.
+pub fn find_all(wanted: &[Netns]) -> Vec<Found> {
+    let mut search = Search::new(wanted);
+    search.recorded(wanted);
+    if !search.open.is_empty() {
+        search.mounts(Path::new("/proc/thread-self/mountinfo"), Path::new(""));
+    }
+    if !search.open.is_empty() {
+        let processes = processes();
+        search.by_link(&processes, |process| Ok(vec![process.join("ns/net")]));
+        if !search.open.is_empty() {
+            search.other_mounts(&processes);
+        }
+        if !search.open.is_empty() {
+            search.by_link(&processes, |process| Ok(fs::read_dir(process.join("fd"))?.flatten().map(|entry| entry.path()).collect()));
+        }
+    }
+    search.found.into_iter().map(|found| found.unwrap_or_else(|| search.hidden.clone().map_or(Found::Gone, Found::Unknown))).collect()
+}
+
+/// All processes, as folders of /proc.
+fn processes() -> Vec<PathBuf> {
+    let is_process = |path: &PathBuf| path.file_name().is_some_and(|n| n.as_encoded_bytes().iter().all(u8::is_ascii_digit));
+    fs::read_dir("/proc").map(|entries| entries.flatten().map(|e| e.path()).filter(is_process).collect()).unwrap_or_default()
+}
+
+struct Search<'a> {
+    wanted: &'a [Netns],
+    found: Vec<Option<Found>>,
+    /// Those not found yet, by inode: two records may name one inode, at different times.
+    open: HashMap<u64, Vec<usize>>,
+    /// Why the search is not complete, if so.
+    hidden: Option<String>,
+}
+
+impl<'a> Search<'a> {
+    fn new(wanted: &'a [Netns]) -> Self {
+        let mut search = Search { wanted, found: vec![None; wanted.len()], open: HashMap::new(), hidden: None };
+        let boot = match boot_id() {
+            Ok(boot) => boot,
+            Err(e) => {
+                search.hidden = Some(e.why());
+                return search;
+            }
+        };
+        for (at, netns) in wanted.iter().enumerate() {
+            if netns.id.boot == boot {
+                search.open.entry(netns.inode).or_default().push(at);
+            } else {
+                // Namespaces do not outlive their boot.
+                search.found[at] = Some(Found::Gone);
+            }
+        }
+        search
+    }
+
+    fn recorded(&mut self, wanted: &[Netns]) {
+        for netns in wanted {
+            self.look(Path::new(&netns.named), netns.inode);
+        }
+    }
+
+    /// Opens `path`, which should be the namespace with `inode`, and takes it if its cookie is one that is wanted.
+    fn look(&mut self, path: &Path, inode: u64) {
+        let Some(candidates) = self.open.get(&inode) else { return };
+        let Ok(seen) = open_file(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else { return };
+        if fstat(&seen).map(|s| s.st_ino) != Ok(inode) {
+            return;
+        }
+        let Ok(fd) = reopen(&seen).map(Arc::new) else { return };
+        match cookie(&fd) {
+            Ok(cookie) => {
+                let (hits, rest): (Vec<usize>, Vec<usize>) = candidates.iter().partition(|at| self.wanted[**at].id.cookie == cookie);
+                for at in hits {
+                    self.found[at] = Some(Found::There(Arc::clone(&fd)));
+                }
+                if rest.is_empty() {
+                    self.open.remove(&inode);
+                } else {
+                    self.open.insert(inode, rest);
+                }
+            }
+            Err(e) => self.hide(format!("{}: cannot be entered: {e}", path.display())),
+        }
+    }
+
+    /// Namespaces that are mounted, by mountinfo (proc_pid_mountinfo(5)): field 4 is `net:[INODE]`, field 5 the mount point.
+    fn mounts(&mut self, mountinfo: &Path, root: &Path) {
+        let text = match fs::read(mountinfo) {
+            Ok(text) => String::from_utf8_lossy(&text).into_owned(),
+            Err(e) => return self.missed(mountinfo, &e),
+        };
+        for line in text.lines() {
+            let mut fields = line.split(' ').skip(3);
+            if let (Some(inode), Some(point)) = (fields.next().and_then(inode_of), fields.next()) {
+                let point = unescape(point);
+                let path = if root.as_os_str().is_empty() { PathBuf::from(point) } else { root.join(point.trim_start_matches('/')) };
+                self.look(&path, inode);
+            }
+        }
+    }
+
+    /// One look at each mount namespace that is not ours, through a process in it.
+    fn other_mounts(&mut self, processes: &[PathBuf]) {
+        let mut seen: BTreeSet<PathBuf> = fs::read_link("/proc/thread-self/ns/mnt").into_iter().collect();
+        for process in processes {
+            match fs::read_link(process.join("ns/mnt")) {
+                Ok(namespace) => {
+                    if seen.insert(namespace) {
+                        self.mounts(&process.join("mountinfo"), &process.join("root"));
+                    }
+                }
+                Err(e) => self.missed(process, &e),
+            }
+            if self.open.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Links of the form `net:[INODE]` that `list` gives for each process.
+    fn by_link(&mut self, processes: &[PathBuf], list: impl Fn(&Path) -> io::Result<Vec<PathBuf>>) {
+        for process in processes {
+            let links = match list(process) {
+                Ok(links) => links,
+                Err(e) => {
+                    self.missed(process, &e);
+                    continue;
+                }
+            };
+            for link in links {
+                match fs::read_link(&link) {
+                    Ok(target) => {
+                        if let Some(inode) = target.to_str().and_then(inode_of) {
+                            self.look(&link, inode);
+                        }
+                    }
+                    Err(e) => self.missed(&link, &e),
+                }
+            }
+            if self.open.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// A process that ended meanwhile holds nothing; one that we may not look at might.
+    fn missed(&mut self, path: &Path, error: &io::Error) {
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            self.hide(format!("{}: {error} (CAP_SYS_PTRACE is needed)", path.display()));
+        }
+    }
+
+    fn hide(&mut self, why: String) {
+        self.hidden.get_or_insert(why);
+    }
+}
+
+/// `net:[4026532281]` → 4026532281.
+fn inode_of(text: &str) -> Option<u64> {
+    text.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// Mount points have blanks and backslashes as `\040` (fs/proc_namespace.c, `mangle`).
+fn unescape(text: &str) -> String {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        let octal = tail.get(..3).and_then(|d| std::str::from_utf8(d).ok()).and_then(|d| u8::from_str_radix(d, 8).ok());
+        match octal.filter(|_| byte == b'\\') {
+            Some(value) => {
+                plain.push(value);
+                rest = &tail[3..];
+            }
+            None => {
+                plain.push(byte);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inodes_and_mount_points_are_read() {
+        assert_eq!(inode_of("net:[4026532281]"), Some(4_026_532_281));
+        assert_eq!(inode_of("mnt:[4026532281]"), None);
+        assert_eq!(unescape(r"/run/a\040b\134c\09"), r"/run/a b\c\09");
+    }
+
+    #[test]
+    fn the_own_namespace_is_refused_by_every_name() {
+        for wish in [NetnsWish::Path("/proc/thread-self/ns/net".into()), NetnsWish::Pid(std::process::id() as i32)] {
+            let fault = open(&wish).unwrap_err();
+            assert!(fault.wrong.ends_with("is the daemon's own network namespace"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_namespace_is_refused_and_blocks_nobody() {
+        let folder = std::env::temp_dir().join(format!("bulkhead-netns-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let pipe = folder.join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let link = folder.join("link");
+        std::os::unix::fs::symlink("/proc/self/ns/mnt", &link).unwrap();
+        let says = |path: &Path| open(&NetnsWish::Path(path.to_str().unwrap().into())).unwrap_err().to_string();
+        assert!(says(&pipe).contains("is not a namespace"));
+        assert!(says(&link).contains("is a namespace of another type"));
+        assert!(says(&folder.join("none")).contains("No such file"));
+        assert!(says(Path::new("run/netns/a")).contains("is not an absolute path"));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn odd_names_and_pids_are_refused() {
+        for name in ["", ".", "..", "a/b", "../../proc/1/ns/net"] {
+            assert_eq!(open(&NetnsWish::Name(name.into())).unwrap_err().field, "name");
+        }
+        for pid in [0, -1, i32::MIN, i32::MAX] {
+            assert_eq!(open(&NetnsWish::Pid(pid)).unwrap_err().field, "pid");
+        }
+    }
+
+    #[test]
+    fn a_namespace_of_another_boot_is_gone() {
+        let id = NetnsId { cookie: own_cookie().unwrap(), boot: BootId(1) };
+        let netns = Netns { id, inode: 1, named: "/proc/thread-self/ns/net".into() };
+        assert!(matches!(find(&netns), Found::Gone));
+    }
+}
