@@ -4,12 +4,21 @@
 declare -A package_of=([linux.uml]=user-mode-linux [busybox]=busybox-static [slirp4netns]=slirp4netns [ip]=iproute2 [tc]=iproute2
   [ping]=iputils-ping [strace]=strace [modprobe]=kmod [perl]=perl-base [unshare]=util-linux [setsid]=util-linux)
 
-# Prints the path of a program, of this machine or of the cache.
+# Prints the path of a program, of this machine or of the cache. A kernel counts with its modules only.
 find_tool() {
-  command -v "$1" 2>/dev/null && return
   local at
-  for at in "$cache"/root/usr/{bin,sbin}/"$1"; do [ -x "$at" ] && { echo "$at"; return; }; done
+  for at in "$(type -P "$1")" "$cache"/root/usr/{bin,sbin}/"$1"; do
+    [ -n "$at" ] && [ -x "$at" ] || continue
+    [ "$1" != linux.uml ] || [ -n "$(modules_of "$at")" ] || continue
+    echo "$at"
+    return
+  done
   return 1
+}
+
+# The folder of a user-mode kernel's modules, the newest where there are several: PREFIX/bin/linux.uml has PREFIX/lib/uml/modules/VERSION.
+modules_of() {
+  find "$(dirname "$(dirname "$1")")/lib/uml/modules" -mindepth 1 -maxdepth 1 2>/dev/null | sort -V | tail -n 1 || true
 }
 
 need_tools() {

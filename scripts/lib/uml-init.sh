@@ -5,7 +5,9 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 b mount -t proc proc /proc
 b mount -t sysfs sys /sys
-b mount -t devtmpfs dev /dev
+b mountpoint -q /dev || b mount -t devtmpfs dev /dev
+b ln -s /proc/self/fd /dev/fd
+for n in 0/stdin 1/stdout 2/stderr; do b ln -s /proc/self/fd/${n%/*} /dev/${n#*/}; done
 while read -r module; do
   options=
   case $module in */dummy.ko) options=numdummies=0 ;; esac

@@ -9,8 +9,7 @@ run_uml() {
   need_tools "${tools[@]}"
   local linux modules version tree=
   linux=$(find_tool linux.uml)
-  modules=$(find "$cache/root/usr/lib/uml/modules" /usr/lib/uml/modules -mindepth 1 -maxdepth 1 2>/dev/null | sort -V | tail -n 1 || true)
-  [ -n "$modules" ] || die "$linux has no modules under /usr/lib/uml/modules"
+  modules=$(modules_of "$linux")
   version=${modules##*/}
   [ ! -d "$cache/root/usr" ] || tree=$cache/root
   say "user-mode Linux $version, $uml_why"

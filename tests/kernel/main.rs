@@ -1,0 +1,15 @@
+//! Black-box tests on a real kernel: they drive the built daemon over its socket and assert on what the kernel and the wire
+//! show. Run by `scripts/test`, which finds a kernel with ipvlan for them; without one they fail, and say so.
+
+mod addresses;
+mod bad_input;
+mod crash;
+mod denial;
+mod drift;
+mod identity;
+mod isolated;
+mod modes;
+mod shared;
+mod shield;
+mod support;
+mod vlan;
