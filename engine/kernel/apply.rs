@@ -1,8 +1,7 @@
-//! Carrying out plans: each step as its messages, what the kernel says to each, and the way back when it refuses one.
+//! Carrying out plans on the real kernel: each step as its messages, and what the kernel says to each.
 //!
-//! Steps of the host go one at a time. Steps inside a namespace that follow each other go together: one visit of a thread
-//! for the files of /proc/sys and the socket, one send for all messages. A batch is no transaction, so every answer is read,
-//! and the undo starts at the step that was refused: later ones may have been carried out.
+//! Inside a namespace, one visit of a thread writes the files of /proc/sys and makes the socket, then one send carries all
+//! messages and every answer is read. The order of things and the way back are [`run`]'s.
 
 use crate::encode::{self, Ipvlan};
 use crate::error::KernelError;
@@ -10,6 +9,7 @@ use crate::inside;
 use crate::mirror::{self, Mirror};
 use crate::netns::{self, Found};
 use crate::observe;
+use crate::run::{self, Ground};
 use crate::seen::{Link, RTM_NEWLINK};
 use crate::shield;
 use crate::socket::{Refusal, Request, Socket};
@@ -19,7 +19,6 @@ use bulkhead_core::observed::Observed;
 use bulkhead_core::plan::{Plan, Settled, Step};
 use bulkhead_core::record::Recorded;
 use rustix::io::Errno;
-use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,17 +60,10 @@ impl LinuxKernel {
         Ok(result)
     }
 
-    /// Carries out a plan and undoes it where that is its way.
-    fn carry_out(&self, plan: &Plan, netns: Option<Arc<OwnedFd>>) -> Settled {
-        let mut run = Run { kernel: self, plan, netns, changed_host: false, never_made: BTreeSet::new() };
-        let removal = plan.purpose.is_removal();
-        let settled = match run.all(&plan.steps, removal) {
-            Ok(()) => Settled::Done,
-            Err((step, error)) => {
-                let left = if removal { None } else { run.back() };
-                Settled::Failed { step, why: error.why(), left }
-            }
-        };
+    /// Lets `act` loose on the plan; what it changed on the host is in the mirror on return.
+    fn run(&self, plan: &Plan, netns: Option<Arc<OwnedFd>>, act: impl FnOnce(&mut Run<'_>, &Plan) -> Settled) -> Settled {
+        let mut run = Run { kernel: self, plan, netns, changed_host: false };
+        let settled = act(&mut run, plan);
         if run.changed_host {
             self.mirror.catch_up();
         }
@@ -89,20 +81,11 @@ impl Kernel for LinuxKernel {
     }
 
     fn apply(&self, plan: &Recorded<Arc<Plan>>, netns: Option<Arc<OwnedFd>>) -> Settled {
-        self.carry_out(plan.get(), netns)
+        self.run(plan.get(), netns, |run, plan| run::carry_out(run, plan))
     }
 
     fn undo(&self, plan: &Recorded<Arc<Plan>>) -> Settled {
-        let plan = plan.get();
-        let mut run = Run { kernel: self, plan, netns: None, changed_host: false, never_made: BTreeSet::new() };
-        let settled = match run.all(&plan.undo, true) {
-            Ok(()) => Settled::Done,
-            Err((step, error)) => Settled::Failed { step, why: error.why(), left: Some(error.why()) },
-        };
-        if run.changed_host {
-            self.mirror.catch_up();
-        }
-        settled
+        self.run(plan.get(), None, |run, plan| run::undo(run, plan))
     }
 
     fn observe(&self, namespaces: &[bulkhead_core::endpoint::Netns]) -> Observed {
@@ -126,59 +109,9 @@ struct Run<'a> {
     plan: &'a Plan,
     netns: Option<Arc<OwnedFd>>,
     changed_host: bool,
-    /// Links whose making the kernel refused: what has their index is somebody else's, and undo keeps off it.
-    never_made: BTreeSet<IfIndex>,
-}
-
-/// What is to be done in the namespace, and where it stands.
-enum Inside {
-    There(Arc<OwnedFd>),
-    Gone,
 }
 
 impl Run<'_> {
-    /// All steps in order; where one fails, which and why. `absent_is_fine`: a namespace that is gone took its links along.
-    fn all(&mut self, steps: &[Step], absent_is_fine: bool) -> Result<(), (usize, KernelError)> {
-        let mut at = 0;
-        while let Some(step) = steps.get(at) {
-            if !step.is_inside() {
-                self.on_host(step).map_err(|e| (at, e))?;
-                at += 1;
-                continue;
-            }
-            // What follows each other inside goes together: first what /proc/sys is told, then one batch of messages.
-            let run = &steps[at..];
-            let files = run.iter().take_while(|s| matches!(s, Step::RefuseRa { .. })).count();
-            let rest = run[files..].iter().take_while(|s| s.is_inside() && !matches!(s, Step::RefuseRa { .. })).count();
-            match self.inside().map_err(|e| (at, e))? {
-                Inside::Gone if absent_is_fine => {}
-                Inside::Gone => return Err((at, KernelError::NamespaceGone(self.named().to_owned()))),
-                Inside::There(netns) => {
-                    self.in_namespace(&netns, &run[..files], &run[files..files + rest]).map_err(|(i, e)| (at + i, e))?;
-                }
-            }
-            at += files + rest;
-        }
-        Ok(())
-    }
-
-    /// Undoes the plan; what could not be undone, if so.
-    fn back(&mut self) -> Option<String> {
-        let ours = |step: &&Step| match step {
-            Step::DelLink { index, .. } | Step::DelIpvlan { index, .. } => !self.never_made.contains(index),
-            _ => true,
-        };
-        let steps: Vec<Step> = self.plan.undo.iter().filter(ours).cloned().collect();
-        let mut left = Vec::new();
-        // Each on its own: one that fails must not keep the others from being undone.
-        for step in &steps {
-            if let Err((_, error)) = self.all(std::slice::from_ref(step), true) {
-                left.push(error.why());
-            }
-        }
-        (!left.is_empty()).then(|| left.join("; "))
-    }
-
     fn named(&self) -> &str {
         self.plan.netns.as_ref().map_or("", |n| n.named.as_str())
     }
@@ -189,9 +122,9 @@ impl Run<'_> {
     }
 
     /// The plan's namespace: the descriptor of the request, or found again by the record.
-    fn inside(&mut self) -> Result<Inside, KernelError> {
+    fn netns(&mut self) -> Result<Arc<OwnedFd>, KernelError> {
         if let Some(netns) = &self.netns {
-            return Ok(Inside::There(Arc::clone(netns)));
+            return Ok(Arc::clone(netns));
         }
         let Some(record) = &self.plan.netns else {
             return Err(KernelError::io("a step inside a namespace, in a plan that names none", Errno::INVAL));
@@ -199,9 +132,9 @@ impl Run<'_> {
         match netns::find(record) {
             Found::There(netns) => {
                 self.netns = Some(Arc::clone(&netns));
-                Ok(Inside::There(netns))
+                Ok(netns)
             }
-            Found::Gone => Ok(Inside::Gone),
+            Found::Gone => Err(KernelError::NamespaceGone(record.named.clone())),
             Found::Unknown(why) => {
                 let source = io::Error::other(why);
                 Err(KernelError::Namespace { named: record.named.clone(), tried: "it cannot be told whether it is still there", source })
@@ -209,43 +142,9 @@ impl Run<'_> {
         }
     }
 
-    fn on_host(&mut self, step: &Step) -> Result<(), KernelError> {
-        self.changed_host |= !matches!(step, Step::AddIpvlan { .. });
-        let made = match step {
-            Step::AddDummy { name, index, mac, mtu, .. } => self.one(step, encode::add_dummy(name.as_str(), *index, *mac, *mtu)),
-            Step::AddVlan { name, index, base, vlan, .. } => self.one(step, encode::add_vlan(name.as_str(), *index, *base, *vlan)),
-            Step::AddIpvlan { .. } => self.add_ipvlan(step),
-            Step::SetUp { index, .. } => self.one(step, encode::set_up(*index)),
-            Step::SetMtu { index, mtu, .. } => self.one(step, encode::set_mtu(*index, *mtu)),
-            Step::Shield { index, halves, .. } => self.answered(step, self.kernel.on_host(|s| shield::put_up(s, *index, *halves))),
-            Step::Unshield { index, .. } => self.answered(step, self.kernel.on_host(|s| shield::take_down(s, *index))),
-            Step::DelLink { index, .. } => self.del_link(step, *index),
-            _ => Err(KernelError::io(format!("{}: not a step of the host", self.tried(step)), Errno::INVAL)),
-        };
-        match step {
-            Step::AddDummy { index, .. } | Step::AddVlan { index, .. } | Step::AddIpvlan { index, .. } => {
-                if matches!(made, Err(KernelError::Refused { .. })) {
-                    self.never_made.insert(*index);
-                }
-            }
-            _ => {}
-        }
-        made?;
-        // The kernel takes an alias only once the link is there.
-        match step {
-            Step::AddDummy { index, alias, .. } | Step::AddVlan { index, alias, .. } if !alias.is_empty() => {
-                self.one(step, encode::set_alias(*index, alias))
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn add_ipvlan(&mut self, step: &Step) -> Result<(), KernelError> {
         let Step::AddIpvlan { name, index, parent, mode, flag, mtu, .. } = step else { return Ok(()) };
-        let netns = match self.inside()? {
-            Inside::There(netns) => netns,
-            Inside::Gone => return Err(KernelError::NamespaceGone(self.named().to_owned())),
-        };
+        let netns = self.netns()?;
         let link =
             Ipvlan { name: name.as_str(), index: *index, parent: *parent, netns: netns.as_fd(), mode: *mode, flag: *flag, mtu: *mtu };
         self.one(step, encode::add_ipvlan(&link))
@@ -290,39 +189,6 @@ impl Run<'_> {
         KernelError::Refused { tried: self.tried(step), text: refusal.text, errno: refusal.errno }
     }
 
-    /// Writes `files`, then sends `messages`; where it fails, at which step of the two.
-    fn in_namespace(&self, netns: &Arc<OwnedFd>, files: &[Step], messages: &[Step]) -> Result<(), (usize, KernelError)> {
-        let names: Vec<String> =
-            files.iter().filter_map(|s| if let Step::RefuseRa { name } = s { Some(name.as_str().to_owned()) } else { None }).collect();
-        let visited = inside::visit(netns, move || {
-            for (at, name) in names.iter().enumerate() {
-                refuse_ra(name).map_err(|e| (at, e))?;
-            }
-            Socket::open().map_err(|e| (0, KernelError::io("opening a netlink socket", e)))
-        });
-        let entered =
-            visited.map_err(|source| (0, KernelError::Namespace { named: self.named().to_owned(), tried: "entering it", source }))?;
-        let mut socket = entered?;
-        let requests: Vec<Request> = messages.iter().filter_map(inside_request).collect();
-        if requests.len() == messages.len() {
-            let results = socket.batch(&requests).map_err(|e| (files.len(), KernelError::io(self.tried(&messages[0]), e)))?;
-            for (at, result) in results.into_iter().enumerate() {
-                result.map_err(|refusal| (files.len() + at, self.refused(&messages[at], refusal)))?;
-            }
-            return Ok(());
-        }
-        // A deletion is among them, which looks before it acts.
-        for (at, step) in messages.iter().enumerate() {
-            let done = match (step, inside_request(step)) {
-                (Step::DelIpvlan { index, parent, .. }, _) => self.del_ipvlan(&mut socket, step, *index, *parent),
-                (_, Some(request)) => self.answered(step, socket.batch(&[request]).map(|mut r| r.pop().unwrap_or(Ok(())))),
-                (_, None) => Err(KernelError::io(format!("{}: not a step inside a namespace", self.tried(step)), Errno::INVAL)),
-            };
-            done.map_err(|e| (files.len() + at, e))?;
-        }
-        Ok(())
-    }
-
     /// A workload may have renamed the link; its index, kind and parent are what make it ours.
     fn del_ipvlan(&self, socket: &mut Socket, step: &Step, index: IfIndex, parent: IfIndex) -> Result<(), KernelError> {
         let asked = socket.ask(&[encode::get_link(index), encode::get_nsid(self.kernel.home.as_fd())]);
@@ -340,6 +206,67 @@ impl Run<'_> {
             return Ok(());
         }
         absence_is_fine(self.answered(step, socket.batch(&[encode::del_link(index)]).map(|mut r| r.pop().unwrap_or(Ok(())))))
+    }
+}
+
+impl Ground for Run<'_> {
+    fn on_host(&mut self, step: &Step) -> Result<(), KernelError> {
+        self.changed_host |= !matches!(step, Step::AddIpvlan { .. });
+        let made = match step {
+            Step::AddDummy { name, index, mac, mtu, .. } => self.one(step, encode::add_dummy(name.as_str(), *index, *mac, *mtu)),
+            Step::AddVlan { name, index, base, vlan, .. } => self.one(step, encode::add_vlan(name.as_str(), *index, *base, *vlan)),
+            Step::AddIpvlan { .. } => self.add_ipvlan(step),
+            Step::SetUp { index, .. } => self.one(step, encode::set_up(*index)),
+            Step::SetMtu { index, mtu, .. } => self.one(step, encode::set_mtu(*index, *mtu)),
+            Step::Shield { index, halves, .. } => self.answered(step, self.kernel.on_host(|s| shield::put_up(s, *index, *halves))),
+            Step::Unshield { index, .. } => self.answered(step, self.kernel.on_host(|s| shield::take_down(s, *index))),
+            Step::DelLink { index, .. } => self.del_link(step, *index),
+            _ => Err(KernelError::io(format!("{}: not a step of the host", self.tried(step)), Errno::INVAL)),
+        };
+        made?;
+        // The kernel takes an alias only once the link is there.
+        match step {
+            Step::AddDummy { index, alias, .. } | Step::AddVlan { index, alias, .. } if !alias.is_empty() => {
+                // Not as a refusal: the link has been made, and has to be undone.
+                self.one(step, encode::set_alias(*index, alias))
+                    .map_err(|e| KernelError::io("naming the new link's alias", io::Error::other(e.why())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn inside(&mut self, files: &[Step], messages: &[Step]) -> Result<(), (usize, KernelError)> {
+        let netns = self.netns().map_err(|e| (0, e))?;
+        let names: Vec<String> =
+            files.iter().filter_map(|s| if let Step::RefuseRa { name } = s { Some(name.as_str().to_owned()) } else { None }).collect();
+        let visited = inside::visit(&netns, move || {
+            for (at, name) in names.iter().enumerate() {
+                refuse_ra(name).map_err(|e| (at, e))?;
+            }
+            Socket::open().map_err(|e| (0, KernelError::io("opening a netlink socket", e)))
+        });
+        let entered =
+            visited.map_err(|source| (0, KernelError::Namespace { named: self.named().to_owned(), tried: "entering it", source }))?;
+        let mut socket = entered?;
+        let Some(first) = messages.first() else { return Ok(()) };
+        let requests: Vec<Request> = messages.iter().filter_map(inside_request).collect();
+        if requests.len() == messages.len() {
+            let results = socket.batch(&requests).map_err(|e| (files.len(), KernelError::io(self.tried(first), e)))?;
+            for (at, result) in results.into_iter().enumerate() {
+                result.map_err(|refusal| (files.len() + at, self.refused(&messages[at], refusal)))?;
+            }
+            return Ok(());
+        }
+        // A deletion is among them, which looks before it acts.
+        for (at, step) in messages.iter().enumerate() {
+            let done = match (step, inside_request(step)) {
+                (Step::DelIpvlan { index, parent, .. }, _) => self.del_ipvlan(&mut socket, step, *index, *parent),
+                (_, Some(request)) => self.answered(step, socket.batch(&[request]).map(|mut r| r.pop().unwrap_or(Ok(())))),
+                (_, None) => Err(KernelError::io(format!("{}: not a step inside a namespace", self.tried(step)), Errno::INVAL)),
+            };
+            done.map_err(|e| (files.len() + at, e))?;
+        }
+        Ok(())
     }
 }
 
@@ -371,8 +298,9 @@ fn refuse_ra(name: &str) -> Result<(), KernelError> {
         let path = format!("/proc/sys/net/ipv6/conf/{name}/{key}");
         match std::fs::OpenOptions::new().write(true).open(&path).and_then(|mut file| io::Write::write_all(&mut file, b"0")) {
             Ok(()) => {}
-            // A kernel without IPv6, or one that was started with ipv6.disable=1, takes no advertisements either.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !std::path::Path::new("/proc/sys/net/ipv6").exists() => {}
+            // No IPv6 on this link takes no advertisements either: a kernel without it, ipv6.disable=1, or an MTU below 1280
+            // (net/ipv6/addrconf.c, `ipv6_add_dev`).
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(KernelError::io(format!("writing 0 to {path} in the namespace"), error)),
         }
     }

@@ -1,7 +1,7 @@
 //! Speaks netlink; the only crate that does.
 //!
 //! [`LinuxKernel`] is the [`Kernel`](bulkhead_core::kernel::Kernel) of this machine. [`netns`] opens the namespaces that
-//! requests name.
+//! requests name. [`sim`] is a kernel of plain data for tests.
 
 mod apply;
 mod encode;
@@ -11,8 +11,10 @@ mod mirror;
 mod modules;
 pub mod netns;
 mod observe;
+mod run;
 mod seen;
 mod shield;
+pub mod sim;
 mod socket;
 mod wire;
 

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// File system type of namespaces (include/uapi/linux/magic.h).
-const NSFS_MAGIC: i64 = 0x6e73_6673;
+const NSFS_MAGIC: rustix::fs::FsWord = 0x6e73_6673;
 /// Requests on a namespace (include/uapi/linux/nsfs.h): `_IO(0xb7, n)`.
 const NS_GET_USERNS: libc::c_ulong = 0xb701;
 const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
@@ -111,7 +111,7 @@ fn open_path(field: &str, path: &str) -> Result<OwnedFd, Fault> {
 /// From an O_PATH descriptor to one that can be entered, if it is a network namespace.
 fn reopen(seen: &OwnedFd) -> Result<OwnedFd, String> {
     let system = fstatfs(seen).map_err(|e| format!("cannot be examined: {e}"))?;
-    if i64::from(system.f_type) != NSFS_MAGIC {
+    if system.f_type != NSFS_MAGIC {
         return Err("is not a namespace".into());
     }
     let again = format!("/proc/self/fd/{}", seen.as_raw_fd());
