@@ -1,0 +1,252 @@
+//! Policies and modules.
+
+use super::labels;
+use crate::fields::{self, Fields, Read};
+use bulkhead_core::names::Name;
+use bulkhead_core::policy::{Description, Digest, Module, Operation, Policy, PolicyMode, Scope, View};
+use bulkhead_core::refusal::Fault;
+use bulkhead_core::state::State;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// A policy that is asked for: a module with settings.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = PolicyWish, example = json!({
+    "name": "at-most-ten",
+    "module": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "settings": {"max": 10}, "mode": "audit", "scope": {"operations": ["attach"], "network_labels": {"tier": "cards"}}
+}))]
+#[serde(default)]
+pub struct PolicyWishBody {
+    /// Its name; with PUT the path has it, and it may be left out here.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Digest of its module, uploaded before.
+    #[schema(required = true, pattern = "^sha256:[0-9a-f]{64}$")]
+    pub module: String,
+    /// Its settings, as the module's schema says; `{}` by default.
+    #[schema(value_type = Object)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Value>,
+    /// `enforce` (default), `audit` (asked and recorded only) or `off` (not asked).
+    #[schema(pattern = "^(enforce|audit|off)$", default = "enforce")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Where it applies; everywhere by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ScopeBody>,
+}
+
+/// Where a policy applies. What is left out does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Scope)]
+#[serde(default)]
+pub struct ScopeBody {
+    /// Operations; those that the module judges, where left out.
+    pub operations: Vec<String>,
+    /// Labels that the network must have.
+    pub network_labels: BTreeMap<String, String>,
+    /// Names of networks.
+    pub networks: Vec<String>,
+}
+
+/// A policy as read.
+#[derive(Debug)]
+pub struct Wish {
+    /// Its name, where the body has one.
+    pub name: Option<Name>,
+    /// Its module.
+    pub module: Digest,
+    /// Its settings.
+    pub settings: Value,
+    /// Its mode.
+    pub mode: PolicyMode,
+    /// Its scope.
+    pub scope: Scope,
+}
+
+const OPERATIONS: [(&str, Operation); 6] = [
+    ("create-network", Operation::CreateNetwork),
+    ("change-network", Operation::ChangeNetwork),
+    ("delete-network", Operation::DeleteNetwork),
+    ("attach", Operation::Attach),
+    ("change-workload", Operation::ChangeWorkload),
+    ("detach", Operation::Detach),
+];
+
+/// Reads a policy that is asked for; `in_path` is its name where the path has one.
+pub fn read(value: Value, in_path: Option<&str>) -> Read<Wish> {
+    let mut body = Fields::of(value)?;
+    let name = match in_path {
+        None => body.required("name", "a name for the policy", fields::name),
+        Some(in_path) => {
+            let name = body.optional("name", fields::name);
+            if let Some(other) = name.as_ref().filter(|n| n.as_str() != in_path) {
+                body.fault(Fault::new("name", format!("{other} is not the name in the path"), format!("{in_path}, or none")));
+            }
+            name
+        }
+    };
+    let module = body.required("module", "sha256: and 64 hexadecimal digits, the digest of an uploaded module", fields::digest);
+    let settings = body.optional("settings", object).unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let modes = &[("enforce", PolicyMode::Enforce), ("audit", PolicyMode::Audit), ("off", PolicyMode::Off)];
+    let mode = body.optional("mode", fields::choice(modes)).unwrap_or(PolicyMode::Enforce);
+    let scope = body.optional("scope", scope).unwrap_or_default();
+    let faults = body.finish();
+    match module {
+        Some(module) if faults.is_empty() => Ok(Wish { name, module, settings, mode, scope }),
+        _ => Err(faults),
+    }
+}
+
+fn object(value: Value) -> Read<Value> {
+    Fields::of(value.clone()).map(|_| value)
+}
+
+fn scope(value: Value) -> Read<Scope> {
+    let mut body = Fields::of(value)?;
+    let operations = body.optional("operations", fields::list(|v| fields::choice(&OPERATIONS)(v))).unwrap_or_default();
+    let network_labels = body.optional("network_labels", fields::labels).unwrap_or_default();
+    let networks = body.optional("networks", fields::list(|v| fields::name(v).map(|n| n.to_string()))).unwrap_or_default();
+    let faults = body.finish();
+    if faults.is_empty() { Ok(Scope { operations, network_labels, networks }) } else { Err(faults) }
+}
+
+/// A policy.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Policy)]
+pub struct PolicyBody {
+    /// Its name.
+    pub name: String,
+    /// `enforce`, `audit` or `off`.
+    pub mode: String,
+    /// Digest of its module.
+    pub module: String,
+    /// What the module says of itself.
+    pub description: DescriptionBody,
+    /// Its settings.
+    #[schema(value_type = Object)]
+    pub settings: Value,
+    /// Revision of the policy, from 1: each change counts one up.
+    pub revision: u64,
+    /// Where it applies.
+    pub scope: ScopeBody,
+    /// Number of the decision, where this answers a change that was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<u64>,
+}
+
+/// A module.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Module)]
+pub struct ModuleBody {
+    /// SHA-256 of its bytes.
+    pub digest: String,
+    /// Bytes.
+    pub size: u64,
+    /// Ships with the daemon.
+    pub built_in: bool,
+    /// What it says of itself.
+    pub description: DescriptionBody,
+    /// Names of the policies that use it.
+    pub policies: Vec<String>,
+    /// Number of the decision, where this answers an upload that was new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<u64>,
+}
+
+/// What a module says of itself.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Description)]
+pub struct DescriptionBody {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// One sentence.
+    pub summary: String,
+    /// Operations that it judges.
+    pub operations: Vec<String>,
+    /// Rules that it may find violated.
+    pub rules: Vec<RuleBody>,
+    /// Label keys that it looks at.
+    pub label_keys: Vec<String>,
+    /// Views that it needs: `attached`, `same-segment`, `reaches`, `overlapping`.
+    pub needs: Vec<String>,
+    /// JSON Schema of its settings; null where it is none.
+    #[schema(value_type = Option<Object>)]
+    pub settings_schema: Value,
+}
+
+/// A rule.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Rule)]
+pub struct RuleBody {
+    /// Its id.
+    pub id: String,
+    /// One sentence.
+    pub summary: String,
+    /// What it serves, such as `PCI DSS 11.4.5`.
+    pub controls: Vec<String>,
+}
+
+/// The mode's name.
+pub fn mode_of(mode: PolicyMode) -> &'static str {
+    match mode {
+        PolicyMode::Enforce => "enforce",
+        PolicyMode::Audit => "audit",
+        PolicyMode::Off => "off",
+    }
+}
+
+fn describe(d: &Description) -> DescriptionBody {
+    let view = |v: &View| match v {
+        View::Attached => "attached",
+        View::SameSegment => "same-segment",
+        View::Reaches => "reaches",
+        View::Overlapping => "overlapping",
+    };
+    DescriptionBody {
+        name: d.name.clone(),
+        version: d.version.clone(),
+        summary: d.summary.clone(),
+        operations: d.operations.iter().map(|o| o.as_str().to_owned()).collect(),
+        rules: d.rules.iter().map(|r| RuleBody { id: r.id.clone(), summary: r.summary.clone(), controls: r.controls.clone() }).collect(),
+        label_keys: d.label_keys.clone(),
+        needs: d.needs.iter().map(|v| view(v).to_owned()).collect(),
+        settings_schema: serde_json::from_str(&d.settings_schema).unwrap_or_default(),
+    }
+}
+
+/// A policy as clients see it.
+pub fn show(policy: &Policy) -> PolicyBody {
+    PolicyBody {
+        name: policy.name.to_string(),
+        mode: mode_of(policy.mode).to_owned(),
+        module: policy.module.to_string(),
+        description: describe(&policy.description),
+        settings: policy.settings.clone(),
+        revision: policy.revision,
+        scope: ScopeBody {
+            operations: policy.scope.operations.iter().map(|o| o.as_str().to_owned()).collect(),
+            network_labels: labels(&policy.scope.network_labels),
+            networks: policy.scope.networks.clone(),
+        },
+        decision: None,
+    }
+}
+
+/// A module as clients see it.
+pub fn show_module(state: &State, module: &Module) -> ModuleBody {
+    ModuleBody {
+        digest: module.digest.to_string(),
+        size: module.size,
+        built_in: module.built_in,
+        description: describe(&module.description),
+        policies: state.policies().filter(|p| p.module == module.digest).map(|p| p.name.to_string()).collect(),
+        decision: None,
+    }
+}

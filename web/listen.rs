@@ -1,0 +1,331 @@
+//! The sockets: a unix socket, and TCP on loopback when asked. Each connection under the limits, each request through
+//! [`auth`] before it reaches a handler.
+
+use crate::accounts::Accounts;
+use crate::app::Asker;
+use crate::auth::{self, TcpGuard};
+use crate::limits::Limits;
+use crate::problem::{Kind, Problem};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, Request, Response, header};
+use axum::response::IntoResponse;
+use bulkhead_core::caller::Caller;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use std::convert::Infallible;
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+use tower_service::Service;
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 512;
+/// Longest path of a unix socket: `sun_path` with its final zero (unix(7)).
+const PATH_MAX: usize = 107;
+
+/// Why a door does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Somebody answers on the socket.
+    #[error("somebody answers on {0} already; stop that daemon first, or choose another socket")]
+    InUse(PathBuf),
+    /// What is at the path is no socket.
+    #[error("{0} is there and is not a socket; move it away, or choose another path")]
+    NotASocket(PathBuf),
+    /// The path does not fit.
+    #[error("{0} is longer than a socket's path may be ({PATH_MAX} bytes)")]
+    TooLong(PathBuf),
+    /// Not loopback.
+    #[error("{0} is not a loopback address; listen on 127.0.0.1 or [::1], and put a proxy of your own in front of it")]
+    NotLoopback(SocketAddr),
+    /// The system refused.
+    #[error("{tried}: {source}")]
+    System {
+        /// What was tried.
+        tried: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+fn system(tried: impl Into<String>) -> impl FnOnce(io::Error) -> ListenError {
+    let tried = tried.into();
+    move |source| ListenError::System { tried, source }
+}
+
+/// The unix socket, bound. Dropped, it removes its file, if that is still its own.
+pub struct UnixDoor {
+    listener: StdUnixListener,
+    path: PathBuf,
+    file: (u64, u64),
+    accounts: Arc<Accounts>,
+    admins: Arc<[u32]>,
+}
+
+impl UnixDoor {
+    /// Binds `path`, mode 0660, of `group`. A socket file on which nobody answers is replaced.
+    pub fn bind(path: &Path, group: Option<u32>, accounts: Arc<Accounts>, admins: Vec<u32>) -> Result<Self, ListenError> {
+        // Under another name until it has its mode and its group: nobody else gets in meanwhile.
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{}", std::process::id()));
+        let new = PathBuf::from(name);
+        if new.as_os_str().len() > PATH_MAX {
+            return Err(ListenError::TooLong(path.to_owned()));
+        }
+        check_free(path)?;
+        let _ = fs::remove_file(&new);
+        let shown = path.display();
+        let bound = (|| {
+            let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+            let address = rustix::net::SocketAddrUnix::new(&new)?;
+            rustix::net::bind(&socket, &address)?;
+            fs::set_permissions(&new, fs::Permissions::from_mode(0o660))?;
+            if group.is_some() {
+                chown(&new, None, group)?;
+            }
+            rustix::net::listen(&socket, BACKLOG)?;
+            let file = fs::symlink_metadata(&new)?;
+            fs::rename(&new, path)?;
+            Ok((socket, (file.dev(), file.ino())))
+        })();
+        let (socket, file): (OwnedFd, _) = bound.map_err(|e: io::Error| {
+            let _ = fs::remove_file(&new);
+            ListenError::System { tried: format!("listening on {shown}"), source: e }
+        })?;
+        let listener = StdUnixListener::from(socket);
+        listener.set_nonblocking(true).map_err(system(format!("listening on {shown}")))?;
+        Ok(Self { listener, path: path.to_owned(), file, accounts, admins: admins.into() })
+    }
+
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for UnixDoor {
+    fn drop(&mut self) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == self.file) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Whether a socket may be bound at `path`.
+fn check_free(path: &Path) -> Result<(), ListenError> {
+    let there = match fs::symlink_metadata(path) {
+        Ok(there) => there,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(system(format!("looking at {}", path.display()))(e)),
+    };
+    if !there.file_type().is_socket() {
+        return Err(ListenError::NotASocket(path.to_owned()));
+    }
+    match StdUnixStream::connect(path) {
+        Ok(_) => Err(ListenError::InUse(path.to_owned())),
+        // Its owner is gone.
+        Err(e) if matches!(e.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => Ok(()),
+        // Full, or not ours to connect to: somebody is there.
+        Err(_) => Err(ListenError::InUse(path.to_owned())),
+    }
+}
+
+/// The TCP socket, bound to loopback.
+pub struct TcpDoor {
+    listener: StdTcpListener,
+    guard: Arc<TcpGuard>,
+}
+
+impl TcpDoor {
+    /// Binds `address`, which must be loopback; `guard` gets the port that was bound.
+    pub fn bind(address: SocketAddr, guard: impl FnOnce(u16) -> TcpGuard) -> Result<Self, ListenError> {
+        if !address.ip().is_loopback() {
+            return Err(ListenError::NotLoopback(address));
+        }
+        let tried = || format!("listening on {address}");
+        let listener = StdTcpListener::bind(address).map_err(system(tried()))?;
+        listener.set_nonblocking(true).map_err(system(tried()))?;
+        let port = listener.local_addr().map_err(system(tried()))?.port();
+        Ok(Self { listener, guard: Arc::new(guard(port)) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// Serves until `stop` says so or its sender is gone; then accepts no more, and lets requests that are under way finish.
+pub async fn serve(
+    router: Router,
+    unix: Option<UnixDoor>,
+    tcp: Option<TcpDoor>,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+) -> Result<(), ListenError> {
+    let limits = Arc::new(limits);
+    let serving = |who: Arc<Who>| Serving { router: router.clone(), who, limits: Arc::clone(&limits), stop: stop.clone() };
+    let unix = async {
+        let Some(door) = &unix else { return Ok(()) };
+        let cloned = door.listener.try_clone().and_then(UnixListener::from_std).map_err(system("listening on the unix socket"))?;
+        let accept = async || {
+            let (stream, _) = cloned.accept().await?;
+            let caller = auth::unix_caller(&stream, &door.accounts, &door.admins).map(Arc::new);
+            Ok((stream, caller.map(|caller| serving(Arc::new(Who::Peer(caller))))))
+        };
+        accept_all::<UnixStream>(accept, &limits, stop.clone()).await;
+        Ok(())
+    };
+    let tcp = async {
+        let Some(TcpDoor { listener, guard }) = tcp else { return Ok(()) };
+        let listener = TcpListener::from_std(listener).map_err(system("listening on TCP"))?;
+        let accept = async || {
+            let (stream, peer) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            let caller = Arc::new(auth::token_caller(peer.to_string()));
+            Ok((stream, Ok(serving(Arc::new(Who::Bearer(Arc::clone(&guard), caller))))))
+        };
+        accept_all::<TcpStream>(accept, &limits, stop.clone()).await;
+        Ok(())
+    };
+    let (unix, tcp) = tokio::join!(unix, tcp);
+    unix.and(tcp)
+}
+
+/// Who is at the other end of a connection.
+enum Who {
+    /// A peer that the kernel vouches for.
+    Peer(Arc<Caller>),
+    /// Whoever shows the token.
+    Bearer(Arc<TcpGuard>, Arc<Caller>),
+}
+
+/// What a connection needs.
+struct Serving {
+    router: Router,
+    who: Arc<Who>,
+    limits: Arc<Limits>,
+    stop: watch::Receiver<bool>,
+}
+
+/// Accepts connections, so many at a time, until told to stop; then waits for those that are open, for a while.
+async fn accept_all<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    accept: impl AsyncFn() -> io::Result<(S, io::Result<Serving>)>,
+    limits: &Limits,
+    mut stop: watch::Receiver<bool>,
+) {
+    let max = u32::try_from(limits.connections_max.max(1)).unwrap_or(u32::MAX);
+    let places = Arc::new(Semaphore::new(max as usize));
+    loop {
+        let place = tokio::select! {
+            // A closed semaphore: nobody closes it.
+            place = Arc::clone(&places).acquire_owned() => match place { Ok(place) => place, Err(_) => break },
+            () = stopped(&mut stop) => break,
+        };
+        let accepted = tokio::select! {
+            accepted = accept() => accepted,
+            () = stopped(&mut stop) => break,
+        };
+        match accepted {
+            Ok((stream, Ok(serving))) => {
+                tokio::spawn(async move {
+                    connection(stream, serving).await;
+                    drop(place);
+                });
+            }
+            Ok((_, Err(error))) => tracing::warn!(%error, "a peer's identity could not be read; it is turned away"),
+            Err(error) => {
+                // Such as EMFILE: trying again at once would only burn time.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    if tokio::time::timeout(limits.stop_within, places.acquire_many(max)).await.is_err() {
+        tracing::warn!("some requests did not end in time; their connections are cut");
+    }
+}
+
+/// Until the stop is called, or nobody is left to call it.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, serving: Serving) {
+    let Serving { router, who, limits, mut stop } = serving;
+    let service = {
+        let limits = Arc::clone(&limits);
+        service_fn(move |request: Request<Incoming>| answer(router.clone(), Arc::clone(&who), Arc::clone(&limits), request))
+    };
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_within)
+        .max_headers(limits.headers_max)
+        // Hyper takes no less than 8 KiB.
+        .max_buf_size(limits.head_bytes_max.max(8192))
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(served);
+    let ended = tokio::select! {
+        ended = served.as_mut() => ended,
+        () = stopped(&mut stop) => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// One request: who asks, then the handler, for as long as a caller is kept waiting.
+async fn answer(mut router: Router, who: Arc<Who>, limits: Arc<Limits>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let begun = Instant::now();
+    let mut request = request.map(Body::new);
+    let (checked, caller) = match &*who {
+        Who::Peer(caller) => (auth::check_unix(request.headers()), caller),
+        Who::Bearer(guard, caller) => (guard.check(request.uri(), request.headers()), caller),
+    };
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = match checked {
+        Err(problem) => {
+            tracing::info!(door = %caller.door, peer = %caller.peer, problem = problem.kind().uri(), "{}", problem.detail());
+            problem.into_response()
+        }
+        Ok(()) => {
+            request.extensions_mut().insert(Asker(Arc::clone(caller)));
+            match tokio::time::timeout(limits.answer_within, router.call(request)).await {
+                Ok(Ok(response)) => response,
+                Err(_) => {
+                    let within = limits.answer_within.as_secs();
+                    Problem::new(Kind::Timeout, format!("no end within {within} s; it goes on, and its decision will be on record"))
+                        .into_response()
+                }
+            }
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let (status, ms) = (response.status().as_u16(), begun.elapsed().as_millis() as u64);
+    if status >= 500 {
+        tracing::warn!(caller = %caller.name, door = %caller.door, %method, path, status, ms, "request");
+    } else if method != Method::GET {
+        tracing::info!(caller = %caller.name, door = %caller.door, %method, path, status, ms, "request");
+    } else {
+        tracing::debug!(caller = %caller.name, door = %caller.door, %method, path, status, ms, "request");
+    }
+    Ok(response)
+}

@@ -1,0 +1,97 @@
+//! Which path is whose. What is not here is not there.
+
+use crate::api;
+use crate::app::App;
+use crate::openapi;
+use crate::params::Params;
+use crate::problem::{Kind, Problem};
+use axum::Router;
+use axum::http::{HeaderValue, Uri, header};
+use axum::response::{IntoResponse, Response};
+use bulkhead_core::names::{nearest, shown};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// All routes, and their description.
+fn routes() -> OpenApiRouter<App> {
+    use api::{decisions, endpoints, events, health, modules, networks, parents, policies};
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(networks::create, networks::list))
+        .routes(routes!(networks::inspect, networks::delete))
+        .routes(routes!(endpoints::attach, endpoints::list_of_network))
+        .routes(routes!(endpoints::inspect, endpoints::detach))
+        .routes(routes!(endpoints::list))
+        .routes(routes!(parents::list))
+        .routes(routes!(parents::inspect))
+        .routes(routes!(policies::create, policies::list))
+        .routes(routes!(policies::inspect, policies::replace, policies::delete))
+        .routes(routes!(modules::upload, modules::list))
+        .routes(routes!(modules::inspect, modules::delete))
+        .routes(routes!(modules::content))
+        .routes(routes!(decisions::list))
+        .routes(routes!(decisions::inspect))
+        .routes(routes!(events::list))
+        .routes(routes!(health::show))
+        .routes(routes!(description))
+        .routes(routes!(problem))
+}
+
+/// The API's description.
+pub fn describe() -> OpenApi {
+    let mut api = routes().into_openapi();
+    openapi::complete(&mut api);
+    api
+}
+
+/// The router. Whoever calls it must have put an [`Asker`](crate::app::Asker) into the request ([`listen`](crate::listen) does).
+pub fn router(app: App) -> Router {
+    let (router, _) = routes().split_for_parts();
+    router.fallback(nowhere).method_not_allowed_fallback(not_that_method).with_state(app)
+}
+
+/// This description.
+#[utoipa::path(get, path = "/v1/openapi.json", tag = "health", responses(
+    (status = 200, description = "OpenAPI 3.1", body = serde_json::Value, content_type = "application/json")))]
+async fn description(params: Params) -> Result<Response, Problem> {
+    params.check()?;
+    static TEXT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    let text = TEXT.get_or_init(|| describe().to_pretty_json().unwrap_or_default()).as_str();
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response())
+}
+
+/// A kind of problem.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+struct ProblemKind {
+    /// What problems of this kind have as `type`.
+    r#type: &'static str,
+    /// The kind, for people.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+}
+
+/// Says what a kind of problem is: what the `type` of a problem leads to.
+#[utoipa::path(get, path = "/problems/{kind}", tag = "health", params(("kind" = String, Path, description = "Such as `invalid`")),
+    responses((status = 200, description = "What it is", body = ProblemKind)))]
+async fn problem(crate::params::Path(kind): crate::params::Path<String>, params: Params) -> Result<Response, Problem> {
+    params.check()?;
+    let found = Kind::ALL.into_iter().find(|k| k.uri().strip_prefix("/problems/") == Some(&kind));
+    let found = found.ok_or_else(|| Problem::new(Kind::NotFound, format!("there is no kind of problem {}", shown(&kind))))?;
+    let body = ProblemKind { r#type: found.uri(), title: found.title(), status: found.status().as_u16() };
+    Ok(crate::dto::json(axum::http::StatusCode::OK, &body))
+}
+
+async fn nowhere(uri: Uri) -> Problem {
+    static PATHS: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
+    let paths = PATHS.get_or_init(|| routes().into_openapi().paths.paths.into_keys().filter(|p| !p.contains('{')).collect());
+    let right = match nearest(uri.path(), paths.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean {near}?"),
+        None => "GET /v1/openapi.json describes all paths".to_owned(),
+    };
+    Problem::new(Kind::NotFound, format!("there is nothing at {}; {right}", shown(uri.path())))
+}
+
+async fn not_that_method(method: axum::http::Method, uri: Uri) -> Problem {
+    Problem::new(Kind::MethodNotAllowed, format!("{} does not take {method}; the Allow field says what it takes", shown(uri.path())))
+}
