@@ -70,7 +70,9 @@ pub enum NotAdmitted {
         exports: Vec<String>,
     },
     /// Another version of the contract.
-    #[error("this module speaks version {found} of {INTERFACE}; this daemon speaks {VERSION}: build it against policies/wit of this version")]
+    #[error(
+        "this module speaks version {found} of {INTERFACE}; this daemon speaks {VERSION}: build it against policies/wit of this version"
+    )]
     WrongVersion {
         /// The version it speaks.
         found: String,
@@ -279,8 +281,7 @@ pub(crate) fn description(said: contract::Description) -> Result<Description, Ve
     faults.extend(twice("label-keys", said.label_keys.iter().map(String::as_str)));
     let needs: Vec<String> = said.needs.iter().map(|n| format!("{n:?}")).collect();
     faults.extend(twice("needs", needs.iter().map(String::as_str)));
-    for (list, len, max) in
-        [("rules", said.rules.len(), answer::RULES_MAX), ("label-keys", said.label_keys.len(), answer::LABEL_KEYS_MAX)]
+    for (list, len, max) in [("rules", said.rules.len(), answer::RULES_MAX), ("label-keys", said.label_keys.len(), answer::LABEL_KEYS_MAX)]
     {
         if len > max {
             faults.push(Fault::new(list, format!("{len} entries"), format!("at most {max}")));

@@ -29,8 +29,7 @@ fn labels(labels: &[core::Label]) -> Vec<wit::Label> {
 }
 
 fn network(network: &core::NetworkView) -> wit::Network {
-    let subnet =
-        |s: &core::SubnetView| wit::Subnet { cidr: s.cidr.clone(), gateway: s.gateway.clone(), ip_range: s.ip_range.clone() };
+    let subnet = |s: &core::SubnetView| wit::Subnet { cidr: s.cidr.clone(), gateway: s.gateway.clone(), ip_range: s.ip_range.clone() };
     wit::Network {
         name: network.name.clone(),
         mode: match network.mode {

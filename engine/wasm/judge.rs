@@ -108,8 +108,7 @@ impl WasmJudge {
             return Ok(());
         }
         let found = admit::digest(bytes);
-        let loaded =
-            if found == digest { self.compile(bytes) } else { Err(NotAdmitted::OtherBytes { expected: digest, found }) };
+        let loaded = if found == digest { self.compile(bytes) } else { Err(NotAdmitted::OtherBytes { expected: digest, found }) };
         match loaded {
             Ok(loaded) => {
                 self.put(digest, Slot::Ready(Arc::new(loaded)));

@@ -10,12 +10,14 @@
 
 mod admit;
 mod bindings;
+mod builtin;
 mod convert;
 mod engine;
 mod judge;
 pub mod limits;
 
 pub use admit::{NotAdmitted, digest};
+pub use builtin::{BuiltIn, built_ins};
 pub use engine::NotStarted;
 pub use judge::{SettingsRefused, WasmJudge};
 pub use limits::Limits;

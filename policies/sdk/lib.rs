@@ -115,7 +115,7 @@ macro_rules! export {
                     }
                 }
             }
-            $crate::contract::export_contract!(Exported with_types_in $crate::contract);
+    $crate::contract::export_contract!(Exported with_types_in $crate::contract);
         };
     };
 }

@@ -50,7 +50,8 @@ impl<'a> Node<'a> {
     }
 
     fn wrong_kind<T>(&self, wanted: &str, faults: &mut Faults) -> Option<T> {
-        let message = if self.path.is_empty() { ["the settings are ", self.value.kind()].concat() } else { ["is ", self.value.kind()].concat() };
+        let message =
+            if self.path.is_empty() { ["the settings are ", self.value.kind()].concat() } else { ["is ", self.value.kind()].concat() };
         faults.add(&*self.path, message, wanted);
         None
     }
