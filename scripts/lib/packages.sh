@@ -8,7 +8,8 @@ declare -A package_of=([linux.uml]=user-mode-linux [busybox]=busybox-static [sli
 find_tool() {
   local at
   for at in "$(type -P "$1")" "$cache"/root/usr/{bin,sbin}/"$1"; do
-    [ -n "$at" ] && [ -x "$at" ] || continue
+    # A link of the cache may lead to where it will lie in the guest only.
+    [ -n "$at" ] && { [ -x "$at" ] || [[ -L $at && $at = "$cache"/* ]]; } || continue
     [ "$1" != linux.uml ] || [ -n "$(modules_of "$at")" ] || continue
     echo "$at"
     return
@@ -50,7 +51,7 @@ unpack_packages() {
   say "not root, so unpacking $* into $cache"
   local apt=() work names
   # Lists of our own where the machine's are absent: apt keeps them wherever it is told to.
-  if ! apt-cache show "$@" >/dev/null 2>&1; then
+  if ! apt-get --print-uris download "$@" >/dev/null 2>&1; then
     mkdir -p "$cache"/apt/{lists/partial,archives/partial}
     apt=(-o "Dir::State::Lists=$cache/apt/lists" -o "Dir::Cache=$cache/apt")
     apt-get "${apt[@]}" -qq update >&2 || die "apt-get could not fetch the package lists"

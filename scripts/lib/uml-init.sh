@@ -30,7 +30,7 @@ b mount -t devpts devpts $R/dev/pts
 for d in run tmp dev/shm; do b mount -t tmpfs -o mode=1777 tmpfs $R/$d; done
 b mount -t cgroup2 cgroup2 $R/sys/fs/cgroup
 b mkdir -p $R/run/netns $R/run/old $R/run/with-kernel
-b cp "$work/command" "$lib/supervise" $R/run/with-kernel/
+b cp "$work/command" "$lib/supervise" "$busybox" $R/run/with-kernel/
 # More modules load by themselves where the tree has a modprobe.
 [ -e $R/usr/lib/modules/$version ] || b ln -s ../uml/modules/$version $R/usr/lib/modules/$version
 if [ -n "$under" ]; then
@@ -56,6 +56,7 @@ for line in ttyS0 tty1 tty2; do b stty -F /dev/$line raw -echo; done
 # A real root, not a chroot: what enters another mount namespace must land in this tree.
 cd $R
 b pivot_root . run/old
-b chroot . /bin/sh -c 'busybox umount -l /run/old
+busybox=/run/with-kernel/${busybox##*/}
+b chroot . /bin/sh -c '/run/with-kernel/busybox umount -l /run/old
   exec perl /run/with-kernel/supervise /dev/ttyS0 /dev/ttyS0 "$0" bash /run/with-kernel/command' $copy </dev/null >/dev/tty1 2>/dev/tty2
 b poweroff -f

@@ -93,6 +93,7 @@ uml_attempt() {
     con=null con0=null,fd:3 con1=null,fd:4 con2=null,fd:5 ssl=null ssl0=fd:6,fd:7 "${net[@]}" \
     </dev/null >"$work/linux.log" 2>&1 3>"$work/kernel" 4>"$work/stdout" 5>"$work/stderr" 6<"$work/in" 7>"$work/out" &
   pid=$!; uml_pid=$pid
+  disown "$pid"   # its end is ours to tell, not bash's
   if ! await_up "$pid" "${BULKHEAD_BOOT_SECONDS:-30}" "$work"; then
     uml_hung
     return 1
