@@ -184,6 +184,10 @@ impl Engine {
     pub fn watch(&self) -> broadcast::Receiver<Event> {
         self.shared.events.subscribe()
     }
+    pub(crate) fn put(&self, input: Input) {
+        // A full queue means that the writer is busy; the next look comes by itself.
+        let _ = self.queue.try_send(input);
+    }
     /// Waits until all that is queued now has had its turn.
     pub async fn flush(&self) {
         let (done, heard) = oneshot::channel();

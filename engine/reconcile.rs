@@ -1,7 +1,7 @@
 //! Makes the kernel agree with the record: at start, when the host changes, and by looking at namespaces in turn.
 
 use crate::clock;
-use crate::engine::Shared;
+use crate::engine::{Engine, Shared};
 use crate::turn::{Input, Writer};
 use bulkhead_core::converge::{self, Fix};
 use bulkhead_core::endpoint::Netns;
@@ -72,6 +72,19 @@ impl Writer {
                 plan.into_iter().for_each(|p| self.plan_after_save(p));
             }
         }
+    }
+}
+
+impl Engine {
+    /// Looks at every namespace on record now, and heals what differs. Comes back when the record has heard of it; what must be
+    /// made again is made in the background.
+    pub async fn look(&self) {
+        let then = self.state();
+        let all = namespaces(&then);
+        let kernel = Arc::clone(self.kernel());
+        let Ok(observed) = tokio::task::spawn_blocking(move || kernel.observe(&all)).await else { return };
+        self.put(Input::Observed { observed: Box::new(observed), then });
+        self.flush().await;
     }
 }
 

@@ -14,7 +14,7 @@ use bulkhead_core::event::Event;
 use bulkhead_core::ids::{DecisionId, PlanId, Timestamp};
 use bulkhead_core::kernel::Notice;
 use bulkhead_core::observed::Observed;
-use bulkhead_core::plan::{Plan, Settled, Settlement};
+use bulkhead_core::plan::{Plan, Purpose, Settled, Settlement};
 use bulkhead_core::policy::{Digest, Verdict};
 use bulkhead_core::record::{Batch, Edit, Recorded, Store};
 use bulkhead_core::request::Asked;
@@ -32,6 +32,8 @@ const BATCH_MAX: usize = 256;
 const RELEASES_MAX: usize = 256;
 /// How long removals that the kernel did not do wait for the next try.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long the host is left to settle down after a change before it is compared with the record: changes come in swarms.
+const SETTLE_DOWN: Duration = Duration::from_millis(5);
 /// How long a stop waits for what is under way.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
@@ -85,6 +87,8 @@ pub(crate) struct Writer {
     /// Settled and published, not yet committed.
     unsaved: Batch,
     host_changed: bool,
+    /// A healing failed: the next look at the host waits for this, or making and undoing would chase each other.
+    heal_not_before: Option<Instant>,
 }
 
 impl Writer {
@@ -99,6 +103,7 @@ impl Writer {
             retry: Vec::new(),
             unsaved: Batch::default(),
             host_changed: false,
+            heal_not_before: None,
         }
     }
 
@@ -128,8 +133,10 @@ impl Writer {
 
     /// How long to wait for an input: an idle writer has nothing unsaved.
     fn patience(&self) -> Duration {
-        let next = self.retry.iter().map(|(at, _)| at.saturating_duration_since(Instant::now())).min();
-        next.unwrap_or(Duration::from_secs(3600)).min(if self.host_changed { Duration::from_millis(5) } else { Duration::from_secs(3600) })
+        let until = |at: &Instant| at.saturating_duration_since(Instant::now());
+        let retry = self.retry.iter().map(|(at, _)| until(at)).min();
+        let heal = self.host_changed.then(|| self.heal_not_before.as_ref().map_or(SETTLE_DOWN, until).max(SETTLE_DOWN));
+        retry.into_iter().chain(heal).min().unwrap_or(Duration::from_secs(3600))
     }
 
     /// One turn.
@@ -153,8 +160,9 @@ impl Writer {
                 Input::Stop => {}
             }
         }
-        if self.host_changed && (quiet || requests.is_empty()) {
+        if self.host_changed && quiet && self.heal_not_before.is_none_or(|at| at <= Instant::now()) {
             self.host_changed = false;
+            self.heal_not_before = None;
             self.heal_parents(now);
         }
         if !requests.is_empty() {
@@ -248,6 +256,12 @@ impl Writer {
 
     /// A plan's end: the record follows, whoever waits hears, and what was parked behind it may be decided again.
     fn settle(&mut self, settlement: Settlement, now: Timestamp) -> Vec<Waiting> {
+        if let (Settled::Failed { .. }, Some(plan)) = (&settlement.result, self.state.plan(settlement.plan))
+            && matches!(plan.purpose, Purpose::HealParent(_) | Purpose::HealEndpoint(_))
+        {
+            self.host_changed = true;
+            self.heal_not_before = Some(Instant::now() + RETRY_AFTER);
+        }
         let Aftermath { edits, events, text, retry } = settle(&self.state, &settlement, self.free_at(now));
         self.change(edits, events, now);
         self.unsaved.settlements.push((settlement.plan, text));
