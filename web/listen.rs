@@ -76,8 +76,8 @@ pub struct UnixDoor {
 }
 
 impl UnixDoor {
-    /// Binds `path`, mode 0660, of `group`. A socket file on which nobody answers is replaced.
-    pub fn bind(path: &Path, group: Option<u32>, accounts: Arc<Accounts>, admins: Vec<u32>) -> Result<Self, ListenError> {
+    /// Binds `path`, with `mode` and of `group`. A socket file on which nobody answers is replaced.
+    pub fn bind(path: &Path, mode: u32, group: Option<u32>, accounts: Arc<Accounts>, admins: Vec<u32>) -> Result<Self, ListenError> {
         // Under another name until it has its mode and its group: nobody else gets in meanwhile.
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{}", std::process::id()));
@@ -92,7 +92,7 @@ impl UnixDoor {
             let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
             let address = rustix::net::SocketAddrUnix::new(&new)?;
             rustix::net::bind(&socket, &address)?;
-            fs::set_permissions(&new, fs::Permissions::from_mode(0o660))?;
+            fs::set_permissions(&new, fs::Permissions::from_mode(mode))?;
             if group.is_some() {
                 chown(&new, None, group)?;
             }
@@ -125,7 +125,7 @@ impl Drop for UnixDoor {
 }
 
 /// Whether a socket may be bound at `path`.
-fn check_free(path: &Path) -> Result<(), ListenError> {
+pub fn check_free(path: &Path) -> Result<(), ListenError> {
     let there = match fs::symlink_metadata(path) {
         Ok(there) => there,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -39,7 +39,7 @@ pub fn parse(text: &str) -> Option<Timestamp> {
         Some(tail) => tail.split_at_checked(tail.find(|c: char| !c.is_ascii_digit())?)?,
         None => ("0", tail),
     };
-    let fraction = digits(&format!("{:0<3}", fraction).get(..3)?.to_owned())?;
+    let fraction = digits(format!("{fraction:0<3}").get(..3)?)?;
     let at = midnight + ((h * 60 + m) * 60 + s) * 1000 + fraction;
     match zone {
         "Z" | "z" => Some(Timestamp(at)),

@@ -77,7 +77,7 @@ pub async fn attach(
 #[expect(dead_code, reason = "describes the API")]
 enum AttachedOrDryRun {
     /// It was there already.
-    Endpoint(EndpointBody),
+    Endpoint(Box<EndpointBody>),
     /// What would come of it.
     DryRun(DryRunBody),
 }

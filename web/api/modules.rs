@@ -75,7 +75,7 @@ async fn put(app: &App, request: Request, caller: &bulkhead_core::caller::Caller
 #[expect(dead_code, reason = "describes the API")]
 enum ModuleOrDryRun {
     /// It was there already.
-    Module(ModuleBody),
+    Module(Box<ModuleBody>),
     /// What would come of it.
     DryRun(DryRunBody),
 }

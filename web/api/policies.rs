@@ -58,7 +58,7 @@ pub async fn replace(
 #[expect(dead_code, reason = "describes the API")]
 enum PolicyOrDryRun {
     /// The policy.
-    Policy(PolicyBody),
+    Policy(Box<PolicyBody>),
     /// What would come of it.
     DryRun(DryRunBody),
 }

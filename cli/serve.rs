@@ -1,0 +1,434 @@
+//! `bulkhead serve`: the one place that puts the parts together.
+//!
+//! In the order in which things can fail without having touched anything: configuration, rights, the socket's path, the
+//! record, the policies' engine, the kernel. Then record and kernel are made to agree, and only then does a door open.
+
+use crate::config::{Config, LogFormat};
+use bulkhead_core::caller::Caller;
+use bulkhead_core::endpoint::Netns;
+use bulkhead_core::event::Event;
+use bulkhead_core::ids::DecisionId;
+use bulkhead_core::kernel::Kernel;
+use bulkhead_core::names::{Name, shown};
+use bulkhead_core::policy::{Change, Digest, Module, PolicyMode, Scope};
+use bulkhead_core::refusal::Fault;
+use bulkhead_core::request::{PutPolicy, Request};
+use bulkhead_core::settings::Settings;
+use bulkhead_engine::{Config as Parts, Engine};
+use bulkhead_kernel::{LinuxKernel, netns};
+use bulkhead_store::{LogReader, Page, SqliteStore};
+use bulkhead_wasm::{BuiltIn, WasmJudge, built_ins};
+use bulkhead_web::accounts::Accounts;
+use bulkhead_web::auth::TcpGuard;
+use bulkhead_web::listen::{self, TcpDoor, UnixDoor};
+use bulkhead_web::parts::{DecisionFilter, Later, Log, LoggedDecision, Modules, Namespaces, NetnsWish, OpenNetns, PlanOutcome};
+use bulkhead_web::token::{self, TokenHash};
+use bulkhead_web::{App, router};
+use clap::Args;
+use std::error::Error;
+use std::fs::{self, DirBuilder};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Runs the daemon.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulkhead serve --socket /run/bulkhead/bulkhead.sock --database /var/lib/bulkhead/bulkhead.db
+  bulkhead serve --config /etc/bulkhead.toml --listen 127.0.0.1:8420
+
+The configuration file (TOML) has these keys, and no others; flags win:
+  socket, socket_group, socket_mode = \"0660\", database, listen = \"127.0.0.1:PORT\", hosts = [\"name:port\"], admins = [\"user\", 1000],
+  hold_back_s = 60, sweep_s = 5, allow_unjudged = false, log = \"text\"|\"json\",
+  [[pools]] base = \"10.64.0.0/10\", size = 24
+  [[grants]] group|user = \"cards-ops\", labels = {tier = [\"cards\"]}
+  [limits] body_bytes_max, module_bytes_max, head_bytes_max, headers_max, head_within_s, body_within_s, answer_within_s,
+           connections_max, blocking_max, stop_within_s
+
+RUST_LOG chooses what is logged, such as RUST_LOG=debug or RUST_LOG=bulkhead_web=debug,info.")]
+pub struct Serve {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Unix socket [default: /run/bulkhead/bulkhead.sock].
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Group of the unix socket, by name or number; its members may connect.
+    #[arg(long, value_name = "GROUP")]
+    pub socket_group: Option<String>,
+    /// Database, made if it is not there [default: /var/lib/bulkhead/bulkhead.db].
+    #[arg(long, value_name = "PATH")]
+    pub database: Option<PathBuf>,
+    /// Loopback address to listen on as well. Requests there need the token in the file `token` beside the database.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// A further name (or name:port) that requests over TCP may be meant for; may be repeated.
+    #[arg(long, value_name = "HOST")]
+    pub host: Vec<String>,
+    /// A user, by name or uid, who is an admin; may be repeated. uid 0 always is.
+    #[arg(long, value_name = "USER")]
+    pub admin: Vec<String>,
+    /// How long a freed address is not handed out again, in seconds [default: 60].
+    #[arg(long, value_name = "SECONDS")]
+    pub hold_back_s: Option<u64>,
+    /// Allow what no enforcing policy judges; it is recorded as unjudged.
+    #[arg(long)]
+    pub allow_unjudged: bool,
+    /// How log lines look [default: text].
+    #[arg(long, value_name = "FORMAT")]
+    pub log: Option<LogFormat>,
+    /// Make a new token for TCP; the one before is worth nothing from then on.
+    #[arg(long)]
+    pub new_token: bool,
+}
+
+/// Runs the daemon until it is told to stop.
+pub fn run(options: &Serve) -> ExitCode {
+    match try_run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bulkhead serve: {error}");
+            let (mut told, mut cause) = (error.to_string(), error.source());
+            while let Some(c) = cause {
+                // Some errors have their cause in their text already.
+                if !told.contains(&c.to_string()) {
+                    told = c.to_string();
+                    eprintln!("  because {told}");
+                }
+                cause = c.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Started<T> = Result<T, Box<dyn Error>>;
+
+fn try_run(options: &Serve) -> Started<()> {
+    let config = Config::load(options)?;
+    start_logging(config.log);
+    check_rights()?;
+    // What is made from here on is the owner's only, unless it says otherwise itself.
+    rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
+    raise_open_files();
+    make_folder(&config.database, 0o700)?;
+    make_folder(&config.socket, 0o755)?;
+    let accounts = Arc::new(Accounts::default());
+    let group = config.socket_group.as_deref().map(|group| gid_of(&accounts, group)).transpose()?;
+    let admins = config.admins.iter().map(|user| uid_of(&accounts, user)).collect::<Started<Vec<u32>>>()?;
+    listen::check_free(&config.socket)?;
+
+    let mut store = SqliteStore::open(&config.database)?;
+    let token = match config.listen {
+        Some(_) => Some(ready_token(&mut store, &config.database, options.new_token)?),
+        None => None,
+    };
+    let judge = Arc::new(WasmJudge::new(bulkhead_wasm::Limits { module_bytes_max: config.limits.module_bytes_max, ..Default::default() })?);
+    let kernel = LinuxKernel::start()?;
+    for missing in &kernel.host().missing {
+        tracing::warn!(module = %missing, "the kernel lacks it: what needs it is refused (modprobe {missing} may help)");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // Recovery asks no policy, so modules may come after it; no request comes before them.
+    let engine = Engine::start(Parts {
+        store: Box::new(store),
+        kernel,
+        judge: Arc::<WasmJudge>::clone(&judge),
+        settings: settings(&config)?,
+        sweep: Some(config.sweep).filter(|s| !s.is_zero()),
+    })?;
+    let served = runtime.block_on(serve(&config, engine.clone(), judge, token, (accounts, group, admins)));
+    engine.stop();
+    // Whatever still blocks a thread has been waited for long enough.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    tracing::info!("stopped");
+    served
+}
+
+async fn serve(
+    config: &Config,
+    engine: Engine,
+    judge: Arc<WasmJudge>,
+    token: Option<TokenHash>,
+    (accounts, group, admins): (Arc<Accounts>, Option<u32>, Vec<u32>),
+) -> Started<()> {
+    let log = LogReader::open(&config.database)?;
+    load_modules(&engine, &judge, &log).await?;
+    set_up_built_ins(&engine, &judge).await?;
+
+    // Caught before a door opens: from then on an end is a polite one.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (stop, stopped) = watch::channel(false);
+    let app = App::new(engine, Arc::new(HostNamespaces), Arc::new(WasmModules(judge)), Arc::new(RecordLog(log)), config.limits.clone());
+    let tcp = match (config.listen, token) {
+        (Some(address), Some(token)) => Some(TcpDoor::bind(address, |port| TcpGuard { port, hosts: config.hosts.clone(), token })?),
+        _ => None,
+    };
+    let unix = UnixDoor::bind(&config.socket, config.socket_mode, group, accounts, admins)?;
+    tracing::info!(socket = %config.socket.display(), database = %config.database.display(), "serving");
+    if let Some(tcp) = &tcp {
+        tracing::info!(address = %tcp.address()?, token = %token_file(&config.database).display(), "serving on TCP; the token is in its file");
+    }
+    let told = async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tracing::info!("stopping: no more requests are taken, those under way are finished");
+        let _ = stop.send(true);
+        // A second signal does not wait.
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tracing::warn!("told twice to stop; what is under way is found at the next start");
+        std::process::exit(1)
+    };
+    let told = tokio::spawn(told);
+    listen::serve(router::router(app), Some(unix), tcp, config.limits.clone(), stopped).await?;
+    told.abort();
+    Ok(())
+}
+
+fn start_logging(format: LogFormat) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+}
+
+/// Capabilities (include/uapi/linux/capability.h) without which nothing works, and one without which less is found.
+const CAP_NET_ADMIN: u32 = 12;
+const CAP_SYS_PTRACE: u32 = 19;
+const CAP_SYS_ADMIN: u32 = 21;
+
+fn check_rights() -> Started<()> {
+    let status = fs::read_to_string("/proc/self/status").map_err(|e| format!("/proc/self/status cannot be read: {e}"))?;
+    let effective = status.lines().find_map(|l| l.strip_prefix("CapEff:")).and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+    let has = |cap: u32| effective.is_none_or(|all| all & (1 << cap) != 0);
+    let missing: Vec<&str> = [(CAP_NET_ADMIN, "CAP_NET_ADMIN"), (CAP_SYS_ADMIN, "CAP_SYS_ADMIN")]
+        .into_iter()
+        .filter(|(c, _)| !has(*c))
+        .map(|(_, n)| n)
+        .collect();
+    if !missing.is_empty() {
+        let missing = missing.join(" and ");
+        return Err(format!("{missing} is missing: run it as root (it changes links, and enters the namespaces of workloads)").into());
+    }
+    if !has(CAP_SYS_PTRACE) {
+        tracing::warn!("CAP_SYS_PTRACE is missing: namespaces that only a process holds may not be found again after a restart");
+    }
+    Ok(())
+}
+
+/// Each connection and each namespace at work is an open file.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(e) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
+        tracing::warn!(error = %e, "the limit of open files could not be raised");
+    }
+}
+
+fn make_folder(file: &Path, mode: u32) -> Started<()> {
+    let Some(folder) = file.parent().filter(|f| !f.as_os_str().is_empty() && !f.exists()) else { return Ok(()) };
+    let made = DirBuilder::new().recursive(true).mode(mode).create(folder);
+    // The umask takes away what is asked for.
+    let made = made.and_then(|()| fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(mode)));
+    made.map_err(|e| format!("the folder {} cannot be made: {e}", folder.display()).into())
+}
+
+fn gid_of(accounts: &Accounts, group: &str) -> Started<u32> {
+    accounts
+        .gid_of(group)
+        .ok_or_else(|| format!("there is no group {} for the socket; name one of /etc/group, or a number", shown(group)).into())
+}
+
+fn uid_of(accounts: &Accounts, user: &str) -> Started<u32> {
+    accounts
+        .uid_of(user)
+        .ok_or_else(|| format!("there is no user {} to be an admin; name one of /etc/passwd, or a uid", shown(user)).into())
+}
+
+fn settings(config: &Config) -> Started<Settings> {
+    let mut settings = Settings::new(ula()?);
+    settings.pools = config.pools.clone().unwrap_or(settings.pools);
+    settings.hold_back_s = config.hold_back_s;
+    settings.grants = config.grants.clone();
+    settings.allow_unjudged = config.allow_unjudged;
+    Ok(settings)
+}
+
+/// This host's ULA /48 (RFC 4193): fd and 40 bits of a hash of what the host keeps over restarts. The machine id itself must not
+/// be shown (machine-id(5)), a hash of it under a name of our own may be.
+fn ula() -> Started<ipnet::Ipv6Net> {
+    let machine =
+        ["/etc/machine-id", "/var/lib/dbus/machine-id"].iter().find_map(|f| fs::read_to_string(f).ok().filter(|t| t.trim().len() == 32));
+    let host = machine.unwrap_or_else(|| {
+        tracing::info!("this machine has no machine id; its IPv6 default pool is made of the host's name");
+        rustix::system::uname().nodename().to_string_lossy().into_owned()
+    });
+    let hash = bulkhead_wasm::digest(format!("bulkhead ula {}", host.trim()).as_bytes());
+    let mut octets = [0_u8; 16];
+    octets[0] = 0xfd;
+    octets[1..6].copy_from_slice(&hash.0[..5]);
+    Ok(ipnet::Ipv6Net::new(octets.into(), 48)?)
+}
+
+fn token_file(database: &Path) -> PathBuf {
+    database.with_file_name("token")
+}
+
+/// The token's hash. The token itself is made at the first start, and again when asked.
+fn ready_token(store: &mut SqliteStore, database: &Path, anew: bool) -> Started<TokenHash> {
+    let file = token_file(database);
+    let recorded = store.token_hash()?.as_deref().and_then(TokenHash::from_bytes).filter(|_| !anew);
+    if let Some(hash) = recorded {
+        match fs::read_to_string(&file) {
+            Ok(token) if hash.is_of(token.trim()) => {}
+            Ok(_) => {
+                tracing::warn!(file = %file.display(), "the file does not have the token on record; start with --new-token to make a new one")
+            }
+            Err(error) => {
+                tracing::warn!(file = %file.display(), %error, "the token's file cannot be read; start with --new-token to make a new one")
+            }
+        }
+        return Ok(hash);
+    }
+    let token = token::random()?;
+    let hash = TokenHash::of(&token);
+    // The file first: a token on record that nobody knows would lock everybody out.
+    token::write(&file, &token).map_err(|e| format!("the token's file {} cannot be written: {e}", file.display()))?;
+    store.set_token_hash(hash.as_bytes())?;
+    Ok(hash)
+}
+
+/// Makes all modules on record ready to judge. One that cannot be loaded leaves the others serving: its policies deny.
+async fn load_modules(engine: &Engine, judge: &Arc<WasmJudge>, log: &LogReader) -> Started<()> {
+    let digests: Vec<Digest> = engine.state().modules().map(|m| m.digest).collect();
+    for digest in digests {
+        // Bytes that are not there are told apart from their digest, like any others that are not the right ones.
+        let bytes = log.module_bytes(digest).await?.unwrap_or_default();
+        let judge = Arc::clone(judge);
+        // The judge tells of a failure itself.
+        let _ = tokio::task::spawn_blocking(move || judge.load(digest, &bytes)).await?;
+    }
+    Ok(())
+}
+
+/// A fresh database gets the built-in policies, enforced, as requests on record. No door is open before all of them are there, so
+/// fewer decisions than these take means that a first start was cut off: each request that was done then is a repeat now.
+async fn set_up_built_ins(engine: &Engine, judge: &Arc<WasmJudge>) -> Started<()> {
+    let all = built_ins();
+    if engine.state().last_decision >= 2 * all.len() as u64 {
+        return Ok(());
+    }
+    let system = Caller {
+        name: "system".into(),
+        uid: None,
+        groups: Vec::new(),
+        door: "start".into(),
+        peer: format!("pid {}", std::process::id()),
+        admin: true,
+    };
+    let change = Change { reason: Some("a fresh database starts with the built-in policies".into()), ..Change::default() };
+    for BuiltIn { name, bytes, default_settings } in all {
+        let wrong = |what: &dyn std::fmt::Display| format!("the built-in policy {name} cannot be set up: {what}");
+        let admitting = Arc::clone(judge);
+        let admitted = tokio::task::spawn_blocking(move || admitting.admit(bytes)).await?.map_err(|e| wrong(&e))?;
+        let digest = admitted.digest;
+        let module = Request::PutModule(Arc::new(Module { built_in: true, ..admitted }));
+        engine.ask_with(module, system.clone(), change.clone(), None, None, Some((digest, bytes.into()))).await.map_err(|e| wrong(&e))?;
+        let settings: serde_json::Value = serde_json::from_str(default_settings).map_err(|e| wrong(&e))?;
+        judge.check_settings(digest, &settings).map_err(|e| wrong(&e))?;
+        let name = Name::new(name).map_err(|e| wrong(&e))?;
+        let policy = PutPolicy { name, module: digest, settings, mode: PolicyMode::Enforce, scope: Scope::default(), new_only: false };
+        engine.ask(Request::PutPolicy(policy), system.clone(), change.clone(), None, None).await.map_err(|e| wrong(&e))?;
+    }
+    Ok(())
+}
+
+/// The namespaces of this host.
+struct HostNamespaces;
+
+impl Namespaces for HostNamespaces {
+    fn open(&self, wish: &NetnsWish, caller: &Caller) -> Result<OpenNetns, Fault> {
+        let named = match wish {
+            NetnsWish::Path(path) => netns::NetnsWish::Path(path.clone()),
+            NetnsWish::Name(name) => netns::NetnsWish::Name(name.clone()),
+            NetnsWish::Pid(pid) => netns::NetnsWish::Pid(*pid),
+        };
+        let opened = netns::open(&named).map_err(|fault| match wish {
+            // The daemon sees more of the file system than its callers: what it saw there is not told to everybody.
+            NetnsWish::Path(path) if !caller.admin => {
+                let wrong = format!("{} is not there, or not a network namespace of {}", shown(path), caller.name);
+                Fault::new(fault.field, wrong, "the path of a network namespace that your user owns")
+            }
+            _ => fault,
+        })?;
+        let is_callers = caller.admin || caller.uid.is_some_and(|uid| opened.owned_by(uid));
+        Ok(OpenNetns { netns: opened.record, fd: opened.fd, is_callers })
+    }
+
+    fn owns(&self, netns: &Netns, caller: &Caller) -> bool {
+        let Some(uid) = caller.uid else { return false };
+        if let netns::Found::There(fd) = netns::find(netns)
+            && netns::owned_by(fd.as_fd(), uid)
+        {
+            return true;
+        }
+        // Named by a process of the caller's that still is in it.
+        let pid = netns.named.strip_prefix("/proc/").and_then(|p| p.strip_suffix("/ns/net")).and_then(|p| p.parse().ok());
+        let opened = pid.and_then(|pid| netns::open(&netns::NetnsWish::Pid(pid)).ok());
+        opened.is_some_and(|o| o.record.id == netns.id && o.owned_by(uid))
+    }
+}
+
+/// The modules of the judge.
+struct WasmModules(Arc<WasmJudge>);
+
+impl Modules for WasmModules {
+    fn admit(&self, bytes: &[u8]) -> Result<Module, Vec<Fault>> {
+        self.0.admit(bytes).map_err(|e| vec![Fault::new("", e.to_string(), "")])
+    }
+    fn check_settings(&self, module: Digest, settings: &serde_json::Value) -> Result<(), Vec<Fault>> {
+        let told = self.0.check_settings(module, settings).map_err(|refused| {
+            let fault =
+                |v: bulkhead_core::policy::Violation| Fault::new(v.field.unwrap_or_default(), v.message, v.remedy.unwrap_or_default());
+            refused.violations.into_iter().map(fault).collect()
+        });
+        told.map(drop)
+    }
+    fn unload(&self, module: Digest) {
+        self.0.unload(module);
+    }
+}
+
+/// The log of the record.
+struct RecordLog(LogReader);
+
+impl Log for RecordLog {
+    fn decision(&self, id: DecisionId) -> Later<'_, Option<LoggedDecision>> {
+        Box::pin(async move { Ok(self.0.decision(id).await?.map(logged)) })
+    }
+    fn decisions(&self, filter: DecisionFilter, before: Option<DecisionId>, limit: usize) -> Later<'_, Vec<LoggedDecision>> {
+        let DecisionFilter { caller, operation, subject, object, verdict, policy, since, until } = filter;
+        let filter = bulkhead_store::DecisionFilter { caller, operation, subject, object, verdict, policy, since, until };
+        let page = before.map_or(Page::Newest, Page::Before);
+        Box::pin(async move { Ok(self.0.decisions(&filter, page, limit).await?.into_iter().map(logged).collect()) })
+    }
+    fn events_after(&self, seq: u64, limit: usize) -> Later<'_, Vec<Event>> {
+        Box::pin(self.0.events_after(seq, limit))
+    }
+    fn module_bytes(&self, module: Digest) -> Later<'_, Option<Vec<u8>>> {
+        Box::pin(self.0.module_bytes(module))
+    }
+}
+
+fn logged(found: bulkhead_store::LoggedDecision) -> LoggedDecision {
+    let outcome = |o: bulkhead_store::Outcome| PlanOutcome { plan: o.plan, recorded_at: o.recorded_at, text: o.text };
+    LoggedDecision { decision: found.decision, outcomes: found.outcomes.into_iter().map(outcome).collect() }
+}
