@@ -42,7 +42,8 @@ pub fn run(demo: &Demo) -> ExitCode {
 
 fn try_run(demo: &Demo) -> Result<bool, Box<dyn Error>> {
     let folder = std::path::PathBuf::from(format!("/run/bulkhead-demo-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).map_err(|e| format!("{} cannot be made ({e}); run scripts/demo, which finds a kernel for it", folder.display()))?;
+    std::fs::create_dir_all(&folder)
+        .map_err(|e| format!("{} cannot be made ({e}); run scripts/demo, which finds a kernel for it", folder.display()))?;
     let vlan = |id: u16| Vlan { id, addresses: vec![format!("192.168.{id}.1/24")] };
     let lab = Lab::with(Topology {
         prefix: String::new(),

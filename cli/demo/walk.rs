@@ -43,7 +43,13 @@ pub fn before_the_daemon(lab: &Lab, story: &mut Story) -> Result<Workloads> {
     story.check("a frame that the workload tags itself arrives in VLAN 40, where the cards are", hop_arrives(lab, &plain)?);
     plain.ip("link del eth0")?;
     let isolated = (1..=4).map(|i| lab.workload(&format!("iso{i}"))).collect::<std::result::Result<Vec<_>, _>>()?;
-    Ok(Workloads { isolated, ipv1: lab.workload("ipv1")?, ipv2: lab.workload("ipv2")?, web1: lab.workload("web1")?, pan1: lab.workload("pan1")? })
+    Ok(Workloads {
+        isolated,
+        ipv1: lab.workload("ipv1")?,
+        ipv2: lab.workload("ipv2")?,
+        web1: lab.workload("web1")?,
+        pan1: lab.workload("pan1")?,
+    })
 }
 
 /// All that is shown on the service; tells whether it went as it should.
@@ -93,7 +99,11 @@ fn tiers(w: &Workloads, client: &mut Client, story: &mut Story) -> Result<()> {
     story.step("Two tiers on VLANs of the trunk: frontend on eth0.30, cards on eth0.40");
     for (name, vlan, tier) in [("frontend_net", 30, "frontend"), ("cards_net", 40, "cards")] {
         let subnet = format!("192.168.{vlan}.0/24");
-        create(client, story, &json!({"name": name, "parent": format!("eth0.{vlan}"), "subnets": [{"cidr": subnet}], "labels": {"tier": tier}}))?;
+        create(
+            client,
+            story,
+            &json!({"name": name, "parent": format!("eth0.{vlan}"), "subnets": [{"cidr": subnet}], "labels": {"tier": tier}}),
+        )?;
     }
     join(client, story, "frontend_net", &w.web1, "web1", &json!({"tier": "frontend"}))?;
     let pan1 = join(client, story, "cards_net", &w.pan1, "pan1", &json!({"tier": "cards"}))?;
@@ -111,7 +121,8 @@ fn forbidden(lab: &Lab, w: &Workloads, client: &mut Client, story: &mut Story) -
     // iso4 is on record without a label; to relabel it is refused before any policy. A fresh workload meets the policy.
     story.check(&format!("a workload that is on record as another is refused ({})", first.status), first.status == 409);
     let fresh = lab.workload("web2")?;
-    let wish = json!({"namespace": {"name": fresh.name()}, "interface": "eth0", "workload": {"name": "web2", "labels": {"tier": "frontend"}}});
+    let wish =
+        json!({"namespace": {"name": fresh.name()}, "interface": "eth0", "workload": {"name": "web2", "labels": {"tier": "frontend"}}});
     let denied = client.post("/v1/networks/cards_net/endpoints", &wish)?;
     story.check(&format!("denied by the policy ({})", denied.status), denied.status == 403);
     let problem = denied.json()?;
