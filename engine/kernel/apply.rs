@@ -6,7 +6,7 @@
 use crate::encode::{self, Ipvlan};
 use crate::error::KernelError;
 use crate::inside;
-use crate::mirror::{self, Mirror};
+use crate::mirror::{self, Mirror, RECEIVE_BUFFER};
 use crate::netns::{self, Found};
 use crate::observe;
 use crate::run::{self, Ground};
@@ -38,9 +38,14 @@ const SOCKETS_MAX: usize = 32;
 impl LinuxKernel {
     /// Starts to mirror the host, which is the calling thread's network namespace; the mirror is complete on return.
     pub fn start() -> Result<Arc<Self>, KernelError> {
+        Self::start_with(RECEIVE_BUFFER)
+    }
+
+    /// The same, with room for so many bytes of notifications.
+    pub fn start_with(receive_buffer: usize) -> Result<Arc<Self>, KernelError> {
         let home = inside::own().map_err(|e| KernelError::io("opening /proc/thread-self/ns/net", e))?;
         let home = Arc::new(home);
-        let mirror = Mirror::start(&home)?;
+        let mirror = Mirror::start(&home, receive_buffer)?;
         Ok(Arc::new(LinuxKernel { home, mirror, sockets: Mutex::new(Vec::new()) }))
     }
 

@@ -21,6 +21,7 @@ use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NLMSG_NOOP};
 use netlink_sys::protocols::NETLINK_ROUTE;
 
+use rustix::net::sockopt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -28,8 +29,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-/// Room for some 10,000 notifications; the rest is lost and made good.
-const RECEIVE_BUFFER: usize = 16 << 20;
+/// Bytes of notifications that may wait, some 10,000 of them; what is lost beyond that is made good.
+pub(crate) const RECEIVE_BUFFER: usize = 16 << 20;
 /// A storm of changes that loses notifications must not become a storm of dumps.
 const RESYNC_PAUSE: Duration = Duration::from_secs(10);
 /// Notifications that are applied before the host is published, at most.
@@ -65,8 +66,8 @@ struct Shared {
 
 impl Mirror {
     /// Subscribes and dumps in `home`, the host's namespace; what it gives is complete.
-    pub fn start(home: &Arc<OwnedFd>) -> Result<Self, KernelError> {
-        let (subscribed, own_netns) = inside::visit(home, || (subscribe(), netns::own_cookie()))
+    pub fn start(home: &Arc<OwnedFd>, receive_buffer: usize) -> Result<Self, KernelError> {
+        let (subscribed, own_netns) = inside::visit(home, move || (subscribe(receive_buffer), netns::own_cookie()))
             .map_err(|e| KernelError::io("entering the host's network namespace", e))?;
         let socket = subscribed.map_err(|e| KernelError::io("subscribing to rtnetlink notifications", e))?;
         let own_netns = own_netns.map_err(|e| KernelError::io("asking for the host namespace's cookie (Linux 5.14 or newer)", e))?;
@@ -74,7 +75,7 @@ impl Mirror {
         let mut template = Host::empty(netns::boot_id()?);
         template.own_netns = own_netns;
         template.missing = modules::missing();
-        let tables = Tables::read(&mut asking, template)?;
+        let mut tables = Tables::read(&mut asking, template)?;
         let shared = Arc::new(Shared {
             socket,
             host: RwLock::new(Arc::new(tables.host())),
@@ -84,7 +85,7 @@ impl Mirror {
             more: Condvar::new(),
             stop: AtomicBool::new(false),
         });
-        let follower = Follower { shared: Arc::clone(&shared), asking, tables, last_resync: Instant::now(), lost: false };
+        let follower = Follower { shared: Arc::clone(&shared), asking, tables, last_resync: None, lost: false, waits_shortly: false };
         let thread = std::thread::Builder::new().name("host-mirror".into()).spawn(move || follower.run());
         let thread = thread.map_err(|e| KernelError::io("starting the mirror's thread", e))?;
         Ok(Mirror { shared, thread: Some(thread) })
@@ -151,10 +152,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn subscribe() -> io::Result<netlink_sys::Socket> {
+fn subscribe(receive_buffer: usize) -> io::Result<netlink_sys::Socket> {
     let mut socket = netlink_sys::Socket::new(NETLINK_ROUTE)?;
     // Needs CAP_NET_ADMIN in the initial user namespace; elsewhere the default has to do, with more resyncs.
-    if let Err(error) = rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER) {
+    if let Err(error) = sockopt::set_socket_recv_buffer_size_force(&socket, receive_buffer) {
         tracing::warn!(%error, "the receive buffer stays small; changes in storms will be read anew more often");
     }
     socket.bind_auto()?;
@@ -166,18 +167,20 @@ fn subscribe() -> io::Result<netlink_sys::Socket> {
 
 /// What the host consists of, as read so far.
 pub(crate) struct Tables {
-    /// All but `on_link`, which follows from `routes`.
+    /// Its `on_link` follows from `routes` and is brought up to date by [`Tables::host`].
     host: Host,
     routes: BTreeSet<Route>,
     /// Addresses that were told before their link.
     early: BTreeMap<u32, Vec<IpNet>>,
+    /// Whether something changed since [`Tables::host`] was last asked.
+    changed: bool,
 }
 
 impl Tables {
     /// Dumps everything. `template` brings what no dump tells: boot, own namespace, missing modules.
     pub fn read(socket: &mut Socket, mut template: Host) -> Result<Self, KernelError> {
         template.links = Host::empty(template.boot).links;
-        let mut tables = Tables { host: template, routes: BTreeSet::new(), early: BTreeMap::new() };
+        let mut tables = Tables { host: template, routes: BTreeSet::new(), early: BTreeMap::new(), changed: true };
         let links = told("ip link show", seen::dump_links(socket))?;
         let addresses = told("ip address show", seen::dump_addresses(socket))?;
         let routes = told("ip route show", seen::dump_routes(socket))?;
@@ -192,29 +195,41 @@ impl Tables {
         Ok(tables)
     }
 
-    pub fn host(&self) -> Host {
-        let mut host = self.host.clone();
-        host.on_link = self.routes.iter().map(|r| r.destination).collect::<BTreeSet<_>>().into_iter().collect();
-        host
+    /// The host as of the last notification.
+    pub fn host(&mut self) -> Host {
+        self.changed = false;
+        self.host.on_link = self.routes.iter().map(|r| r.destination).collect::<BTreeSet<_>>().into_iter().collect();
+        self.host.clone()
     }
 
     fn put_link(&mut self, link: &Link) {
         let index = IfIndex(link.index);
-        let (addresses, shield) = match self.host.links.get(&index) {
+        let old = self.host.links.get(&index);
+        let (addresses, shield) = match old {
             Some(old) => (old.addresses.clone(), old.shield.clone()),
             None => (self.early.remove(&link.index).unwrap_or_default(), ShieldSeen::default()),
         };
+        let new = link.to_host_link(addresses, shield);
+        if old != Some(&new) {
+            self.host.links.insert(index, new);
+            self.changed = true;
+        }
         if !link.up {
             // The kernel flushes the IPv4 routes of a link that goes down without a word (net/ipv4/fib_frontend.c, `fib_disable_ip`).
-            self.routes.retain(|r| r.link != link.index || r.destination.addr().is_ipv6());
+            self.drop_routes(|r| r.link == link.index && r.destination.addr().is_ipv4());
         }
-        self.host.links.insert(index, link.to_host_link(addresses, shield));
     }
 
     fn drop_link(&mut self, index: u32) {
-        self.host.links.remove(&IfIndex(index));
-        self.routes.retain(|r| r.link != index);
+        self.changed |= self.host.links.remove(&IfIndex(index)).is_some();
+        self.drop_routes(|r| r.link == index);
         self.early.remove(&index);
+    }
+
+    fn drop_routes(&mut self, gone: impl Fn(&Route) -> bool) {
+        let before = self.routes.len();
+        self.routes.retain(|r| !gone(r));
+        self.changed |= before != self.routes.len();
     }
 
     fn add_address(&mut self, link: u32, address: IpNet) {
@@ -225,19 +240,24 @@ impl Tables {
         if !addresses.contains(&address) {
             addresses.push(address);
             addresses.sort();
+            self.changed = true;
         }
     }
 
     fn drop_address(&mut self, link: u32, address: IpNet) {
         if let Some(link) = self.host.links.get_mut(&IfIndex(link)) {
             link.addresses.retain(|a| *a != address);
+            self.changed = true;
         }
     }
 
     fn examine_shield(&mut self, socket: &mut Socket, index: u32) {
         let Some(link) = self.host.links.get_mut(&IfIndex(index)) else { return };
         match shield::seen(socket, IfIndex(index)) {
-            Ok(Ok(shield)) => link.shield = shield,
+            Ok(Ok(shield)) => {
+                self.changed |= link.shield != shield;
+                link.shield = shield;
+            }
             Ok(Err(refusal)) => tracing::warn!(link = link.name, ?refusal, "the shield cannot be looked at"),
             Err(error) => tracing::warn!(link = link.name, %error, "the shield cannot be looked at"),
         }
@@ -251,10 +271,14 @@ impl Tables {
             seen::RTM_DELLINK if message.body.first() == Some(&0) => wire::u32_at(message.body, 4).iter().for_each(|i| self.drop_link(*i)),
             seen::RTM_NEWADDR => seen::address(message.body).iter().for_each(|(link, a)| self.add_address(*link, *a)),
             seen::RTM_DELADDR => seen::address(message.body).iter().for_each(|(link, a)| self.drop_address(*link, *a)),
-            seen::RTM_NEWROUTE => self.routes.extend(Route::read(message.body).filter(Route::is_subnet)),
+            seen::RTM_NEWROUTE => {
+                if let Some(route) = Route::read(message.body).filter(Route::is_subnet) {
+                    self.changed |= self.routes.insert(route);
+                }
+            }
             seen::RTM_DELROUTE => {
                 if let Some(route) = Route::read(message.body) {
-                    self.routes.remove(&route);
+                    self.changed |= self.routes.remove(&route);
                 }
             }
             shield::RTM_NEWQDISC | shield::RTM_DELQDISC | shield::RTM_NEWTFILTER | shield::RTM_DELTFILTER => {
@@ -283,16 +307,19 @@ struct Follower {
     /// For dumps; the subscribed socket is only listened to.
     asking: Socket,
     tables: Tables,
-    last_resync: Instant,
+    last_resync: Option<Instant>,
+    /// Whether notifications were lost since.
     lost: bool,
+    /// Whether the socket has a timeout.
+    waits_shortly: bool,
 }
 
 impl Follower {
     fn run(mut self) {
         let mut buffer = Vec::with_capacity(DUMP_BYTES);
         while !self.shared.stop.load(Ordering::Acquire) {
-            if self.lost && self.last_resync.elapsed() >= RESYNC_PAUSE {
-                self.resync();
+            if self.lost && self.pause().is_zero() {
+                self.resync(&mut buffer);
             }
             self.turn(&mut buffer);
         }
@@ -300,41 +327,37 @@ impl Follower {
 
     /// Waits for a notification, applies all that are there, publishes.
     fn turn(&mut self, buffer: &mut Vec<u8>) {
-        let pause = self.lost.then(|| RESYNC_PAUSE.saturating_sub(self.last_resync.elapsed()).max(Duration::from_millis(1)));
-        if let Err(error) = rustix::net::sockopt::set_socket_timeout(&self.shared.socket, rustix::net::sockopt::Timeout::Recv, pause) {
-            tracing::warn!(%error, "SO_RCVTIMEO on the mirror's socket");
+        let wait = self.lost.then(|| self.pause().max(Duration::from_millis(1)));
+        if wait.is_some() || self.waits_shortly {
+            self.waits_shortly = wait.is_some();
+            if let Err(error) = sockopt::set_socket_timeout(&self.shared.socket, sockopt::Timeout::Recv, wait) {
+                tracing::warn!(%error, "SO_RCVTIMEO on the mirror's socket");
+            }
         }
         let mut filters = BTreeSet::new();
         let mut answered = None;
-        let before = self.tables.host.clone();
-        let routes_before = self.tables.routes.len();
-        let mut routes_changed = false;
         for at in 0..RUN_MAX {
-            buffer.clear();
-            buffer.reserve(DUMP_BYTES);
-            match self.shared.socket.recv(buffer, if at == 0 { 0 } else { libc::MSG_DONTWAIT }) {
-                Ok(_) => {
+            match self.receive(buffer, at == 0) {
+                Ok(()) => {
                     for message in wire::messages(buffer) {
-                        if message.kind == NLMSG_ERROR {
-                            answered = Some(message.seq);
-                        } else {
-                            routes_changed |= matches!(message.kind, seen::RTM_NEWROUTE | seen::RTM_DELROUTE);
-                            self.tables.apply(&message, &mut filters);
+                        match message.kind {
+                            NLMSG_ERROR => answered = Some(message.seq),
+                            _ => self.tables.apply(&message, &mut filters),
                         }
                     }
                 }
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
-                    tracing::warn!("notifications of the host's links were lost; reading everything anew");
+                    tracing::warn!("notifications of the host's links were lost; everything will be read anew");
                     self.lost = true;
-                    if self.last_resync.elapsed() >= RESYNC_PAUSE {
-                        return self.resync();
+                    if self.pause().is_zero() {
+                        return self.resync(buffer);
                     }
-                    // Answers to those who wait may be among the lost: what is known is published, and nobody waits for more.
+                    // Answers may be among what was lost: who waits gets what is known, rather than nothing for ten seconds.
                     answered = Some(self.shared.asked.load(Ordering::Acquire));
                 }
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => break,
                 Err(error) => {
-                    tracing::error!(%error, "the mirror's socket failed; trying again");
+                    tracing::error!(%error, "the mirror's socket failed; everything will be read anew");
                     std::thread::sleep(Duration::from_secs(1));
                     self.lost = true;
                     break;
@@ -344,7 +367,7 @@ impl Follower {
         for index in filters {
             self.tables.examine_shield(&mut self.asking, index);
         }
-        let changed = routes_changed || routes_before != self.tables.routes.len() || before.links != self.tables.host.links;
+        let changed = self.tables.changed;
         if changed {
             self.publish();
         }
@@ -356,11 +379,31 @@ impl Follower {
         }
     }
 
-    fn resync(&mut self) {
+    fn receive(&self, buffer: &mut Vec<u8>, wait: bool) -> io::Result<()> {
+        buffer.clear();
+        buffer.reserve(DUMP_BYTES);
+        self.shared.socket.recv(buffer, if wait { 0 } else { libc::MSG_DONTWAIT }).map(drop)
+    }
+
+    /// How long the next resync has to wait.
+    fn pause(&self) -> Duration {
+        self.last_resync.map_or(Duration::ZERO, |last| RESYNC_PAUSE.saturating_sub(last.elapsed()))
+    }
+
+    fn resync(&mut self, buffer: &mut Vec<u8>) {
+        // What still waits is older than the dump to come, and what would have corrected it may be lost.
+        loop {
+            match self.receive(buffer, false) {
+                Ok(()) => {}
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(_) => break,
+            }
+        }
+        // Whoever has asked by now asked about changes that the dump will show; their answers were thrown away above.
         let asked = self.shared.asked.load(Ordering::Acquire);
         let mut template = self.tables.host.clone();
         template.missing = modules::missing();
-        self.last_resync = Instant::now();
+        self.last_resync = Some(Instant::now());
         match Tables::read(&mut self.asking, template) {
             Ok(tables) => {
                 self.tables = tables;
@@ -376,8 +419,9 @@ impl Follower {
         }
     }
 
-    fn publish(&self) {
-        *self.shared.host.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(self.tables.host());
+    fn publish(&mut self) {
+        let host = Arc::new(self.tables.host());
+        *self.shared.host.write().unwrap_or_else(PoisonError::into_inner) = host;
     }
 
     fn notify(&self, notice: Notice) {

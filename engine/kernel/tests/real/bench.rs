@@ -1,0 +1,37 @@
+//! What an attach and a detach cost here. Prints; asserts nothing but success.
+
+use crate::bed::{Bed, Result, Wish, boot};
+use bulkhead_core::plan::Settled;
+use bulkhead_kernel::{netns, sent};
+use std::time::Instant;
+
+#[test]
+#[ignore = "a measurement: run it with --ignored --nocapture"]
+fn microseconds() -> Result {
+    let bed = Bed::new()?;
+    let a = bed.workload("a")?;
+    let wish = Wish::v4(bed.eth0, 10);
+    let mut times = [const { Vec::new() }; 4];
+    let mut timed = |which: usize, work: &mut dyn FnMut()| {
+        let begin = Instant::now();
+        work();
+        times[which].push(begin.elapsed().as_micros());
+    };
+    let before = sent();
+    for _ in 0..500 {
+        let mut open = None;
+        timed(0, &mut || open = bed.open(&a).ok());
+        let open = open.ok_or("not opened")?;
+        timed(1, &mut || assert_eq!(bed.apply(&wish.attach(&open.record), Some(&open)), Settled::Done));
+        timed(2, &mut || assert_eq!(bed.apply(&wish.detach(&open.record), Some(&open)), Settled::Done));
+        timed(3, &mut || assert!(matches!(netns::find(&open.record), netns::Found::There(_))));
+    }
+    let after = sent();
+    for (what, times) in ["open (with a thread of the lab's)", "attach", "detach", "find by path"].iter().zip(&mut times) {
+        times.sort_unstable();
+        let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or_default();
+        println!("{what}: p50 {} µs, p99 {} µs", at(50), at(99));
+    }
+    println!("netlink for 500 pairs: {} sends, {} messages; boot {}", after.sends - before.sends, after.messages - before.messages, boot());
+    Ok(())
+}
