@@ -5,9 +5,10 @@
 //! is decided: the state is read once, at start (`load.rs`).
 //!
 //! What the files are about: `open.rs` how a database is opened, guarded and brought up to date; `edits.rs` how a turn becomes
-//! rows; `sqlite.rs` how it is committed; `load.rs` how the state is read back; `log.rs` how the log is read; `wait.rs` how a
-//! plain thread waits for sqlx.
+//! rows; `sqlite.rs` how it is committed, `direct.rs` on which thread; `load.rs` how the state is read back; `log.rs` how the
+//! log is read; `wait.rs` how a plain thread waits for sqlx.
 
+mod direct;
 mod edits;
 mod load;
 mod log;

@@ -163,8 +163,7 @@ impl LogReader {
     }
 }
 
-const DECISIONS: &str =
-    "SELECT id, record, (SELECT json_group_array(json_array(plan_id, recorded_at, outcome) ORDER BY n)
+const DECISIONS: &str = "SELECT id, record, (SELECT json_group_array(json_array(plan_id, recorded_at, outcome) ORDER BY n)
     FROM settlement WHERE decision_id = decision.id) FROM decision";
 
 fn logged((id, record, outcomes): (i64, String, String)) -> Result<LoggedDecision, StoreError> {

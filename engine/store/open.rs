@@ -1,10 +1,12 @@
 //! How a database is opened: guarded against a second daemon, readable by its owner only, brought up to this daemon's schema.
 
+use crate::direct::Direct;
 use crate::{edits, failed};
 use bulkhead_core::record::StoreError;
+use libsqlite3_sys::{SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_NOTADB};
+use sqlx::ConnectOptions;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -83,8 +85,8 @@ pub(crate) fn private_file(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// The connection that writes and checkpoints.
-pub(crate) async fn writer(path: &Path) -> Result<SqliteConnection, StoreError> {
+/// The connection that writes and checkpoints, of a database that is up to date.
+pub(crate) async fn writer(path: &Path) -> Result<Direct, StoreError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
@@ -97,20 +99,12 @@ pub(crate) async fn writer(path: &Path) -> Result<SqliteConnection, StoreError> 
         // KiB. Several times what 10,000 endpoints take: a commit should not read.
         .pragma("cache_size", "-32768")
         .pragma("temp_store", "memory")
-        .thread_name(|_| "record".to_owned())
+        .thread_name(|_| "record".into())
         .disable_statement_logging();
     let mut conn = options.connect().await.map_err(|e| unreadable(path, e))?;
     guard(&mut conn, path).await?;
     MIGRATIONS.run(&mut conn).await.map_err(|e| not_migrated(path, e))?;
-    let prepare = async {
-        conn.execute(edits::VIEW).await?;
-        for trigger in edits::TRIGGERS {
-            conn.execute(AssertSqlSafe(edits::trigger(trigger))).await?;
-        }
-        Ok(())
-    };
-    prepare.await.map_err(|e: sqlx::Error| unreadable(path, e))?;
-    Ok(conn)
+    Direct::take(conn, edits::STATEMENTS).await.map_err(|e| unreadable(path, e))
 }
 
 /// Options of a connection that only reads.
@@ -120,7 +114,7 @@ pub(crate) fn reader(path: &Path) -> SqliteConnectOptions {
         .read_only(true)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("query_only", "on")
-        .thread_name(|_| "record-reader".to_owned())
+        .thread_name(|_| "record-reader".into())
         .disable_statement_logging()
 }
 
@@ -155,32 +149,20 @@ fn not_migrated(path: &Path, e: MigrateError) -> StoreError {
     failed(what, e)
 }
 
+/// Why a database could not be opened.
 pub(crate) fn unreadable(path: &Path, e: sqlx::Error) -> StoreError {
     let path = path.display();
     let what = match code(&e) {
-        Some(NOTADB) => format!("{path} is not an SQLite database (or it is encrypted or damaged at its beginning)"),
-        Some(CORRUPT) => format!("{path} is damaged: restore a backup"),
-        Some(BUSY) => format!("{path} is locked by another program"),
+        Some(SQLITE_NOTADB) => format!("{path} is not an SQLite database (or it is encrypted or damaged at its beginning)"),
+        Some(SQLITE_CORRUPT) => format!("{path} is damaged: restore a backup"),
+        Some(SQLITE_BUSY) => format!("{path} is locked by another program"),
         _ => format!("the database {path} cannot be opened: {e}"),
     };
     failed(what, e)
 }
 
-/// Result codes of SQLite (https://sqlite.org/rescode.html).
-pub(crate) const BUSY: i32 = 5;
-/// The file's content makes no sense.
-pub(crate) const CORRUPT: i32 = 11;
-/// An error of the operating system.
-pub(crate) const IOERR: i32 = 10;
-/// No space left.
-pub(crate) const FULL: i32 = 13;
-/// A constraint was violated.
-pub(crate) const CONSTRAINT: i32 = 19;
-/// Not a database.
-pub(crate) const NOTADB: i32 = 26;
-
-/// The primary result code of an error that SQLite reported.
-pub(crate) fn code(e: &sqlx::Error) -> Option<i32> {
+/// The primary result code of an error that SQLite reported (https://sqlite.org/rescode.html).
+fn code(e: &sqlx::Error) -> Option<i32> {
     let extended: i32 = e.as_database_error()?.code()?.parse().ok()?;
     Some(extended & 0xff)
 }

@@ -27,34 +27,37 @@ CREATE TABLE network (
 
 CREATE INDEX network_parent ON network (parent_id);
 
+-- An attach waits for one commit of this, and each index is one more page to write: so there is none by network. Removing a
+-- network looks through all endpoints instead. `addresses` is a JSON array of [subnet, address].
 CREATE TABLE endpoint (
     id         TEXT NOT NULL PRIMARY KEY,
     network_id TEXT NOT NULL REFERENCES network (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+    addresses  TEXT NOT NULL,
     name       TEXT,
-    spec       TEXT NOT NULL,
-    UNIQUE (network_id, name)
-) STRICT, WITHOUT ROWID;
+    spec       TEXT NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX endpoint_name ON endpoint (network_id, name) WHERE name IS NOT NULL;
 
 -- Addresses that must not be handed out: those of endpoints, and those held back until `free_at` because neighbours still
 -- take them for their last host's. The key states the ipam rule a second time, on purpose: no address of a subnet twice.
+-- That `endpoint_id` is an endpoint which lists the address is checked at start: a reference would want an index.
 CREATE TABLE address (
     network_id  TEXT    NOT NULL REFERENCES network (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
     subnet      INTEGER NOT NULL,
     address     TEXT    NOT NULL,
-    endpoint_id TEXT             REFERENCES endpoint (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+    endpoint_id TEXT,
     free_at     INTEGER,
     PRIMARY KEY (network_id, subnet, address),
     CHECK ((endpoint_id IS NULL) = (free_at IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
-
-CREATE INDEX address_endpoint ON address (endpoint_id);
 
 -- Open plans: on record, and their settlement not yet. `decision_id` is the decision that asked for it, if one did.
 CREATE TABLE plan (
     id          TEXT NOT NULL PRIMARY KEY,
     decision_id INTEGER,
     spec        TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE module (
     digest TEXT NOT NULL PRIMARY KEY,
