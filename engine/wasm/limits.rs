@@ -49,7 +49,7 @@ impl Default for Limits {
             settings_bytes_max: 64 << 10,
             answer_bytes_max: 256 << 10,
             fuel: 20_000_000,
-            fuel_admission: 1_000_000_000,
+            fuel_admission: 200_000_000,
             deadline_ms: 250,
             deadline_admission_ms: 5_000,
             memory_bytes_max: 128 << 20,

@@ -96,8 +96,8 @@ fn tiers() -> impl Strategy<Value = String> {
 }
 
 fn groups() -> impl Strategy<Value = Vec<bulkhead_core::policy::Group>> {
-    let group = (tiers(), tiers(), 0..3_u32, prop_oneof![0..4_u32, Just(u32::MAX)]);
-    prop::collection::vec(group.prop_map(|(n, w, networks, endpoints)| group(&n, &w, networks, endpoints)), 0..5)
+    let parts = (tiers(), tiers(), 0..3_u32, prop_oneof![0..4_u32, Just(u32::MAX)]);
+    prop::collection::vec(parts.prop_map(|(n, w, networks, endpoints)| group(&n, &w, networks, endpoints)), 0..5)
 }
 
 prop_compose! {

@@ -1,6 +1,8 @@
 //! Questions to ask, and the same in the policy SDK's types.
 #![allow(dead_code, missing_docs)]
 
+pub mod odd;
+
 use bulkhead_core::host::Mode;
 use bulkhead_core::names::Name;
 use bulkhead_core::policy::*;
