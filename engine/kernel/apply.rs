@@ -161,12 +161,12 @@ impl Run<'_> {
         match answer {
             Some(Ok(answer)) if answer.kind == RTM_NEWLINK => {
                 let link = Link::read(&answer.body);
-                let kind = link.as_ref().and_then(|l| l.kind.as_deref()).unwrap_or("no");
+                let kind = link.as_ref().and_then(|l| l.kind.as_deref()).unwrap_or("physical");
                 if !matches!(kind, "dummy" | "vlan") {
                     let name = link.as_ref().map_or("", |l| l.name.as_str());
                     return Err(KernelError::NotOurs {
                         tried: self.tried(step),
-                        found: format!("index {index} is {name} now, of {kind} kind"),
+                        found: format!("index {index} is {name} now, of kind {kind}"),
                     });
                 }
             }

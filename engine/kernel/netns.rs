@@ -11,7 +11,7 @@ use bulkhead_core::ids::BootId;
 use bulkhead_core::names::shown;
 use bulkhead_core::refusal::Fault;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, fstat, fstatfs, open as open_file, stat};
+use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, fstat, fstatfs, open as open_file, stat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::{BTreeSet, HashMap};
@@ -224,12 +224,13 @@ pub fn find_all(wanted: &[Netns]) -> Vec<Found> {
     }
     if !search.open.is_empty() {
         let processes = processes();
-        search.by_link(&processes, |process| Ok(vec![process.join("ns/net")]));
+        search.by_link(&processes, |process| Ok(vec![process.join("ns/net")]), linked_inode);
         if !search.open.is_empty() {
             search.other_mounts(&processes);
         }
         if !search.open.is_empty() {
-            search.by_link(&processes, |process| Ok(fs::read_dir(process.join("fd"))?.flatten().map(|entry| entry.path()).collect()));
+            let descriptors = |process: &Path| Ok(fs::read_dir(process.join("fd"))?.flatten().map(|entry| entry.path()).collect());
+            search.by_link(&processes, descriptors, open_inode);
         }
     }
     search.found.into_iter().map(|found| found.unwrap_or_else(|| search.hidden.clone().map_or(Found::Gone, Found::Unknown))).collect()
@@ -335,8 +336,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Links of the form `net:[INODE]` that `list` gives for each process.
-    fn by_link(&mut self, processes: &[PathBuf], list: impl Fn(&Path) -> io::Result<Vec<PathBuf>>) {
+    /// What `list` gives for each process, as far as it has the inode of a namespace that is looked for.
+    fn by_link(&mut self, processes: &[PathBuf], list: impl Fn(&Path) -> io::Result<Vec<PathBuf>>, inode: fn(&Path) -> io::Result<u64>) {
         for process in processes {
             let links = match list(process) {
                 Ok(links) => links,
@@ -346,12 +347,8 @@ impl<'a> Search<'a> {
                 }
             };
             for link in links {
-                match fs::read_link(&link) {
-                    Ok(target) => {
-                        if let Some(inode) = target.to_str().and_then(inode_of) {
-                            self.look(&link, inode);
-                        }
-                    }
+                match inode(&link) {
+                    Ok(inode) => self.look(&link, inode),
                     Err(e) => self.missed(&link, &e),
                 }
             }
@@ -371,6 +368,19 @@ impl<'a> Search<'a> {
     fn hide(&mut self, why: String) {
         self.hidden.get_or_insert(why);
     }
+}
+
+/// Inode of the namespace that a link of /proc/PID/ns names.
+fn linked_inode(link: &Path) -> io::Result<u64> {
+    let target = fs::read_link(link)?;
+    Ok(target.to_str().and_then(inode_of).unwrap_or(0))
+}
+
+/// Inode of what a descriptor of /proc/PID/fd stands for. Its text would not do: a namespace that was opened through a
+/// mount shows that path, and `/` once it is unmounted. No file system is asked anew, so none that hangs can hold us up.
+fn open_inode(link: &Path) -> io::Result<u64> {
+    let seen = rustix::fs::statx(rustix::fs::CWD, link, AtFlags::STATX_DONT_SYNC, StatxFlags::INO)?;
+    Ok(seen.stx_ino)
 }
 
 /// `net:[4026532281]` → 4026532281.

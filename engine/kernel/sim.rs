@@ -11,6 +11,7 @@ use bulkhead_core::host::{Flag, Host, HostLink, IfIndex, LinkKind, Mac, Mode, Sh
 use bulkhead_core::ids::BootId;
 use bulkhead_core::kernel::{Kernel, Notice};
 use bulkhead_core::observed::{InsideLink, NetnsSeen, Observed};
+use bulkhead_core::parent::kind_text;
 use bulkhead_core::plan::{Plan, Settled, Step};
 use bulkhead_core::record::Recorded;
 use ipnet::IpNet;
@@ -316,14 +317,15 @@ impl Ground for SimRun<'_> {
                 Some(cookie) => world.add_ipvlan(cookie, name.as_str(), *index, *parent, (*mode, *flag), *mtu),
                 None => return Err(KernelError::NamespaceGone(self.named())),
             },
-            Step::DelLink { index, .. } => match world.host.links.get(index).map(|l| l.kind.clone()) {
+            Step::DelLink { index, .. } => match world.host.links.get(index).map(|l| (l.kind.clone(), l.name.clone())) {
                 None => Ok(()),
-                Some(LinkKind::Dummy | LinkKind::Vlan { .. }) => {
+                Some((LinkKind::Dummy | LinkKind::Vlan { .. }, _)) => {
                     world.remove_link(*index);
                     Ok(())
                 }
-                Some(kind) => {
-                    return Err(KernelError::NotOurs { tried: step.to_string(), found: format!("index {index} is {kind:?} now") });
+                Some((kind, name)) => {
+                    let found = format!("index {index} is {name} now, of kind {}", kind_text(&kind));
+                    return Err(KernelError::NotOurs { tried: step.to_string(), found });
                 }
             },
             step => world.on_host(step),
@@ -538,13 +540,14 @@ impl World {
             }
             Step::AddAddress { index, address, .. } => {
                 let parent = self.inside_link(cookie, *index)?.ipvlan.map(|(.., parent)| parent);
-                let own = self.inside_link(cookie, *index)?.addresses.contains(address);
-                if own && address.addr().is_ipv4() {
+                // IPv4 knows one address with several prefixes, but the port's check comes first for all but the very same.
+                let own = &self.inside_link(cookie, *index)?.addresses;
+                if own.iter().any(|a| a == address || a.addr().is_ipv6() && a.addr() == address.addr()) {
                     return Err((Errno::EXIST, None));
                 }
                 let taken = parent.is_some_and(|p| self.on_parent(p).any(|l| l.addresses.iter().any(|a| a.addr() == address.addr())));
                 if taken {
-                    return Err((Errno::ADDRINUSE, Some("Address already assigned to an ipvlan device.")));
+                    return Err((Errno::ADDRINUSE, Some("Address already assigned to an ipvlan device")));
                 }
                 let link = self.inside_link(cookie, *index)?;
                 link.addresses.push(*address);
@@ -579,13 +582,18 @@ impl World {
 
     fn add_route(&mut self, cookie: u64, index: IfIndex, destination: IpNet, via: Option<IpAddr>) -> Result<(), No> {
         let link = self.inside_link(cookie, index)?;
-        if !link.up {
-            return Err((Errno::NETDOWN, Some("Device for nexthop is not up")));
+        // An own address is a gateway to IPv4 (net/ipv4/fib_semantics.c, `fib_check_nh_v4_gw`) and none to IPv6.
+        let own = via.is_some_and(|gateway| gateway.is_ipv6() && link.addresses.iter().any(|a| a.addr() == gateway));
+        if own {
+            return Err((Errno::INVAL, Some("Gateway can not be a local address")));
         }
-        let on_link = |gateway: &IpAddr| link.addresses.iter().any(|a| a.contains(gateway) && a.addr() != *gateway);
-        if via.is_some_and(|gateway| !on_link(&gateway)) {
+        // Through a link that is down nothing is reachable, as its subnets have no routes.
+        if via.is_some_and(|gateway| !link.up || !link.addresses.iter().any(|a| a.contains(&gateway))) {
             let unreachable = if destination.addr().is_ipv4() { Errno::NETUNREACH } else { Errno::HOSTUNREACH };
             return Err((unreachable, Some("Nexthop has invalid gateway")));
+        }
+        if !link.up {
+            return Err((Errno::NETDOWN, Some("Device for nexthop is not up")));
         }
         let netns = self.namespaces.get(&cookie).ok_or((Errno::NODEV, None))?;
         let mut routes = netns.links.values().flat_map(|l| l.routes.iter());

@@ -68,7 +68,7 @@ fn no_router_is_listened_to_and_ipv6_is_usable_at_once() -> Result {
     let a = bed.workload("a")?;
     let netns = bed.open(&a)?;
     assert_eq!(bed.apply(&Wish::dual(bed.eth0, 13).attach(&netns.record), Some(&netns)), Settled::Done);
-    let addresses = a.ip("-6 addr show dev eth0 scope global")?;
+    let addresses = a.run(&["ip", "-6", "addr", "show", "dev", "eth0", "scope", "global"])?;
     assert!(addresses.contains("2001:db8:1::13/64") && !addresses.contains("tentative"), "{addresses}");
     assert!(a.ping_within("2001:db8:1::1".parse::<IpAddr>()?, Duration::from_millis(500))?);
     for file in ["accept_ra", "autoconf"] {
@@ -123,7 +123,7 @@ fn an_address_twice_is_refused_in_the_kernels_words() -> Result {
     let (step, why) = failure(bed.apply(&Wish::v4(bed.eth0, 16).attach(&second.record), Some(&second)))?;
     assert_eq!(step, 2);
     assert!(why.contains("addr add 192.168.1.16/24"), "{why}");
-    assert!(why.contains("Address already assigned to an ipvlan device."), "{why}");
+    assert!(why.contains("Address already assigned to an ipvlan device"), "{why}");
     assert_eq!(b.links()?, empty);
     assert!(a.ping(IpAddr::from([192, 168, 1, 1]))?, "the first keeps answering");
     Ok(())

@@ -71,7 +71,7 @@ fn what_is_no_dummy_or_vlan_is_never_deleted() -> Result {
     let bed = Bed::new()?;
     let before = bed.lab.host.links()?;
     let (_, why) = failure(bed.apply(&removal(None, vec![Step::DelLink { index: bed.eth0, name: name("eth0") }]), None))?;
-    assert!(why.contains("of veth kind"), "{why}");
+    assert!(why.contains("is eth0 now, of kind veth"), "{why}");
     assert_eq!(bed.lab.host.links()?, before);
     Ok(())
 }
@@ -113,7 +113,7 @@ fn the_mirror_follows_what_others_do() -> Result {
          route add 10.11.0.0/16 via 10.9.0.2
          link add link d0 name d0.7 type vlan id 7
          link set d0.7 name seven
-         link add p0 type ipvlan mode l3 private link d0")?;
+         link add p0 link d0 type ipvlan mode l3 private")?;
     soon("the mirror is what dumps show", || *bed.kernel.host() == bed.dumped());
     let host = bed.kernel.host();
     let on_link: Vec<String> = host.on_link.iter().map(ToString::to_string).collect();

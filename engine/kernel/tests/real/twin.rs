@@ -154,6 +154,7 @@ fn endpoints_on_one_parent() -> Result {
     twins.play("its own IPv4 address once more", inside(again(net("192.168.1.10/24")), 0));
     twins.play("its own IPv4 address with another prefix", inside(again(net("192.168.1.10/25")), 0));
     twins.play("its own IPv6 address once more", inside(again(net("2001:db8:1::10/64")), 0));
+    twins.play("its own IPv6 address with another prefix", inside(again(net("2001:db8:1::10/48")), 0));
     twins.play("a second", attach(&Wish::dual(eth0, 11), 1));
     twins.play("a third in another mode flips all", attach(&Wish { mode: Mode::L3, flag: Flag::Private, ..Wish::v4(eth0, 12) }, 2));
     let mode = Step::SetMode { index: wish.index, name: name("eth0"), mode: Mode::L2, flag: Flag::Vepa };
@@ -179,21 +180,29 @@ fn routes() -> Result {
     for (what, routes) in [
         ("a gateway that is not on the link", vec![("0.0.0.0/0", Some("10.0.0.1"))]),
         ("a gateway that is its own address", vec![("0.0.0.0/0", Some("192.168.1.10"))]),
+        ("an IPv6 gateway that is its own address", vec![("::/0", Some("2001:db8:1::10"))]),
         ("an IPv6 gateway that is not on the link", vec![("::/0", Some("2001:db8:2::1"))]),
         ("one destination twice", vec![("0.0.0.0/0", Some("192.168.1.1")), ("0.0.0.0/0", Some("192.168.1.2"))]),
         ("a later one after a refused one is carried out, and undone", vec![("10.0.0.0/8", Some("1.1.1.1")), ("::/0", None)]),
         ("without gateways", vec![("0.0.0.0/0", None), ("::/0", None), ("10.2.0.0/16", None)]),
     ] {
-        twins.play(what, attach(&with(routes), 0));
+        let wish = with(routes);
+        twins.play(what, attach(&wish, 0));
+        twins.play("detach", detach(&wish, 0));
     }
-    let down = Wish { routes: Vec::new(), ..Wish::v4(eth0, 20) };
-    let mut steps = down.steps();
-    steps.retain(|s| !matches!(s, Step::SetUpInside { .. }));
-    let route = |index| Step::AddRoute { index, name: name("eth0"), destination: net("0.0.0.0/0"), via: Some([192, 168, 1, 1].into()) };
-    steps.push(route(down.index));
-    let undo = down.undo();
-    twins.play("through a link that is down", Box::new(move |n| making(Some(&n[1]), steps.clone(), undo.clone())));
-    twins.play("through a link that is not there", inside(route(IfIndex(0x2000_0999)), 1));
+    let route = |index, destination: &str, via: Option<&str>| {
+        let via = via.map(|v| v.parse().unwrap());
+        Step::AddRoute { index, name: name("eth0"), destination: net(destination), via }
+    };
+    for (destination, via) in [("0.0.0.0/0", Some("192.168.1.1")), ("0.0.0.0/0", None), ("::/0", Some("2001:db8:1::1")), ("::/0", None)] {
+        let down = Wish { routes: Vec::new(), ..Wish::dual(eth0, 20) };
+        let (mut steps, undo) = (down.steps(), down.undo());
+        steps.retain(|s| !matches!(s, Step::SetUpInside { .. }));
+        steps.push(route(down.index, destination, via));
+        let what = format!("{destination} via {via:?} through a link that is down");
+        twins.play(&what, Box::new(move |n| making(Some(&n[1]), steps.clone(), undo.clone())));
+    }
+    twins.play("through a link that is not there", inside(route(IfIndex(0x2000_0999), "0.0.0.0/0", None), 1));
     let nowhere = Step::AddAddress { index: IfIndex(0x2000_0999), name: name("eth0"), address: net("10.0.0.1/8") };
     twins.play("an address on a link that is not there", inside(nowhere, 1));
     Ok(())
