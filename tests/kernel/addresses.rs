@@ -75,15 +75,19 @@ fn a_slash_31_gives_both_addresses() {
 
 #[test]
 fn a_freed_address_is_kept_back_for_the_configured_while() {
-    site_with("hold_back_s = 3600\n", |_| {}, |site| {
-        site.network(&json!({"name": "n", "parent": "eth0", "subnets": [{"cidr": "192.168.1.0/24"}]}));
-        let (a, b) = (site.lab.workload("a").unwrap(), site.lab.workload("b").unwrap());
-        let first = site.attach("n", &a, &json!({}));
-        let gone = site.delete(&format!("/v1/networks/n/endpoints/{}", text(&first, "id")));
-        assert_eq!(gone.status / 100, 2, "{}", gone.text());
-        assert!(!a.links().unwrap().contains("ipvlan"), "{}", a.links().unwrap());
-        assert_ne!(address(&site.attach("n", &b, &json!({})), 0), address(&first, 0));
-    });
+    site_with(
+        "hold_back_s = 3600\n",
+        |_| {},
+        |site| {
+            site.network(&json!({"name": "n", "parent": "eth0", "subnets": [{"cidr": "192.168.1.0/24"}]}));
+            let (a, b) = (site.lab.workload("a").unwrap(), site.lab.workload("b").unwrap());
+            let first = site.attach("n", &a, &json!({}));
+            let gone = site.delete(&format!("/v1/networks/n/endpoints/{}", text(&first, "id")));
+            assert_eq!(gone.status / 100, 2, "{}", gone.text());
+            assert!(!a.links().unwrap().contains("ipvlan"), "{}", a.links().unwrap());
+            assert_ne!(address(&site.attach("n", &b, &json!({})), 0), address(&first, 0));
+        },
+    );
 }
 
 #[test]

@@ -30,7 +30,8 @@ fn a_denied_attach_and_a_denied_create_send_nothing_at_all() {
         let (denied, sent) = lab.counting_netlink(pid, || site.post("/v1/networks", &beside)).unwrap();
         assert_eq!((denied.status, sent.messages), (403, 0), "{}\n{:?}", denied.text(), sent.trace);
         assert_eq!(before, (site.lab.host.links().unwrap(), w.links().unwrap()));
-        let (allowed, sent) = lab.counting_netlink(pid, || site.try_attach("cards", &w, &json!({"workload": {"labels": {"tier": "cards"}}}))).unwrap();
+        let (allowed, sent) =
+            lab.counting_netlink(pid, || site.try_attach("cards", &w, &json!({"workload": {"labels": {"tier": "cards"}}}))).unwrap();
         assert_eq!(allowed.status, 201, "{}", allowed.text());
         assert!(sent.messages > 0, "the positive control: an allowed one is counted");
         let decisions = site.items("/v1/decisions?limit=50");

@@ -24,7 +24,9 @@ fn a_mode_flipped_from_inside_a_workload_is_flipped_back() {
         site.attach("n", &a, &json!({}));
         site.attach("n", &b, &json!({}));
         a.ip("link set eth0 type ipvlan mode l3").unwrap();
-        eventually("both are in mode l2 again", || [&a, &b].iter().all(|w| w.run(&["ip", "-d", "link", "show", "dev", "eth0"]).unwrap().contains("mode l2")));
+        eventually("both are in mode l2 again", || {
+            [&a, &b].iter().all(|w| w.run(&["ip", "-d", "link", "show", "dev", "eth0"]).unwrap().contains("mode l2"))
+        });
         assert!(site.events("endpoint.drifted").iter().any(|t| t.contains("mode l3")), "{:?}", site.events("endpoint.drifted"));
     });
 }
@@ -43,7 +45,8 @@ fn an_endpoint_whose_namespace_is_gone_is_released() {
 
 #[test]
 fn a_found_parent_that_leaves_degrades_its_networks() {
-    let prepare = |lab: &bulkhead_lab::Lab| drop(lab.host.ip("link add uplink type dummy\nlink set uplink up").unwrap());
+    let prepare =
+        |lab: &bulkhead_lab::Lab| drop(lab.host.ip("link add uplink address 02:00:00:00:00:77 type dummy\nlink set uplink up").unwrap());
     crate::support::site_with("", prepare, |site| {
         site.network(&json!({"name": "n", "parent": "uplink.7", "subnets": [{"cidr": "10.7.0.0/24"}]}));
         site.lab.host.ip("link del uplink").unwrap();
@@ -52,7 +55,7 @@ fn a_found_parent_that_leaves_degrades_its_networks() {
         let refused = site.try_attach("n", &a, &json!({}));
         assert_eq!(refused.status, 409, "{}", refused.text());
         site.take_all_away();
-        site.lab.host.ip("link add uplink type dummy\nlink set uplink up").unwrap();
+        site.lab.host.ip("link add uplink address 02:00:00:00:00:77 type dummy\nlink set uplink up").unwrap();
     });
 }
 

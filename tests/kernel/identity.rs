@@ -13,7 +13,13 @@ fn what_is_no_network_namespace_is_refused_without_hanging() {
         assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
         let file = folder.path().join("file");
         std::fs::write(&file, "x").unwrap();
-        let paths = [fifo.display().to_string(), file.display().to_string(), "/proc/self/ns/uts".into(), "/run/netns/nobody".into(), "/proc/1/ns/net".into()];
+        let paths = [
+            fifo.display().to_string(),
+            file.display().to_string(),
+            "/proc/self/ns/uts".into(),
+            "/run/netns/nobody".into(),
+            "/proc/1/ns/net".into(),
+        ];
         for path in paths {
             let answer = site.post("/v1/networks/n/endpoints", &json!({"namespace": {"path": path}, "interface": "eth0"}));
             assert!((400..500).contains(&answer.status), "{path}: {} {}", answer.status, answer.text());
@@ -44,23 +50,38 @@ fn a_namespace_is_named_by_pid_and_by_path_and_is_the_same_one() {
 
 #[test]
 fn another_user_may_not_name_a_namespace_that_is_not_his() {
-    site_with("socket_mode = \"0666\"\n", |_| {}, |site| {
-        site.network(&json!({"name": "n", "parent": "eth0", "subnets": [{"cidr": "192.168.1.0/24"}]}));
-        let w = site.lab.workload("w").unwrap();
-        let body = json!({"namespace": {"name": w.name()}, "interface": "eth0"}).to_string();
-        let socket = site.daemon.socket();
-        // The folders above are the test's own and closed to others; the socket is what is tested.
-        for folder in socket.ancestors().skip(1).take(1) {
-            Command::new("chmod").arg("755").arg(folder).status().unwrap();
-        }
-        let answer = Command::new("setpriv")
-            .args(["--reuid", "12345", "--regid", "12345", "--clear-groups", "curl", "-s", "-H", "Content-Type: application/json", "--unix-socket"])
-            .arg(&socket)
-            .args(["-d", &body, "http://localhost/v1/networks/n/endpoints"])
-            .output()
-            .unwrap();
-        let told = String::from_utf8_lossy(&answer.stdout).into_owned();
-        assert!(told.contains("\"status\":403") && told.contains("namespace"), "{told} {}", String::from_utf8_lossy(&answer.stderr));
-        assert!(!w.links().unwrap().contains("ipvlan"));
-    });
+    site_with(
+        "socket_mode = \"0666\"\n",
+        |_| {},
+        |site| {
+            site.network(&json!({"name": "n", "parent": "eth0", "subnets": [{"cidr": "192.168.1.0/24"}]}));
+            let w = site.lab.workload("w").unwrap();
+            let body = json!({"namespace": {"name": w.name()}, "interface": "eth0"}).to_string();
+            let socket = site.daemon.socket();
+            // The folders above are the test's own and closed to others; the socket is what is tested.
+            for folder in socket.ancestors().skip(1).take(1) {
+                Command::new("chmod").arg("755").arg(folder).status().unwrap();
+            }
+            let answer = Command::new("setpriv")
+                .args([
+                    "--reuid",
+                    "12345",
+                    "--regid",
+                    "12345",
+                    "--clear-groups",
+                    "curl",
+                    "-s",
+                    "-H",
+                    "Content-Type: application/json",
+                    "--unix-socket",
+                ])
+                .arg(&socket)
+                .args(["-d", &body, "http://localhost/v1/networks/n/endpoints"])
+                .output()
+                .unwrap();
+            let told = String::from_utf8_lossy(&answer.stdout).into_owned();
+            assert!(told.contains("\"status\":403") && told.contains("namespace"), "{told} {}", String::from_utf8_lossy(&answer.stderr));
+            assert!(!w.links().unwrap().contains("ipvlan"));
+        },
+    );
 }

@@ -17,7 +17,7 @@ fn the_documented_network_pings_within_and_across_the_segment_but_not_its_own_ho
         assert!(pings(&a, ip("192.168.1.1")), "another host on the segment");
         assert!(pings(&site.lab.peer, to_a), "and it reaches the workload");
         assert!(silent(&a, ip("192.168.1.250")), "its own host never answers");
-        assert!(a.links().unwrap().contains("default via 192.168.1.1"), "{}", a.links().unwrap());
+        assert!(a.links().unwrap().contains("route default gateway 192.168.1.1 dev eth0"), "{}", a.links().unwrap());
     });
 }
 

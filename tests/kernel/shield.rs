@@ -55,7 +55,13 @@ fn a_dummy_has_the_ingress_half_so_no_frame_reaches_the_host_from_an_isolated_ne
         site.network(&json!({"name": "isolated"}));
         let a = site.lab.workload("a").unwrap();
         site.attach("isolated", &a, &json!({}));
-        let targets = Targets { peer: &site.lab.peer, host: &site.lab.host, vlan: 40, host_links: Vec::new(), host_address: Ipv4Addr::new(192, 168, 1, 250) };
+        let targets = Targets {
+            peer: &site.lab.peer,
+            host: &site.lab.host,
+            vlan: 40,
+            host_links: Vec::new(),
+            host_address: Ipv4Addr::new(192, 168, 1, 250),
+        };
         let report = attack_all(&a, "eth0", &targets).expect("the attack");
         assert_eq!(report.arrived, []);
     });

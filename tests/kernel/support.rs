@@ -4,7 +4,7 @@
 use bulkhead_lab::{Client, Daemon, Lab, Namespace, Response, Serve};
 use serde_json::{Value, json};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long silence must last to count as "no answer".
@@ -163,8 +163,4 @@ pub fn eventually(what: &str, mut so: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "not within 15 s: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
-}
-
-pub fn exists(path: &Path) -> bool {
-    path.exists()
 }
