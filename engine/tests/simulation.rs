@@ -1,5 +1,6 @@
 //! Random operations on the simulated kernel, with failures, crashes, restarts, reboots and drift: whatever happens, once nothing is
 //! under way, record and kernel agree.
+#![allow(clippy::unwrap_used)] // A test that panics says where.
 
 mod common;
 use bulkhead_core::endpoint::Netns;

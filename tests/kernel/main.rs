@@ -1,5 +1,6 @@
 //! Black-box tests on a real kernel: they drive the built daemon over its socket and assert on what the kernel and the wire
 //! show. Run by `scripts/test`, which finds a kernel with ipvlan for them; without one they fail, and say so.
+#![allow(clippy::unwrap_used)] // A test that panics says where.
 
 mod addresses;
 mod bad_input;

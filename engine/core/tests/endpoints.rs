@@ -1,4 +1,5 @@
 //! What an attach means, and what is wrong with the wrong ones.
+#![allow(clippy::unwrap_used)] // A test that panics says where.
 
 mod common;
 use bulkhead_core::caller::Grant;
@@ -39,7 +40,7 @@ fn the_plan_is_the_recipe_in_its_order() {
         [
             &format!("ip link add link eth0 name eth0 index {index} netns /run/netns/w5 type ipvlan mode l2 bridge"),
             "ip netns exec /run/netns/w5 sysctl -w net.ipv6.conf.eth0.accept_ra=0 net.ipv6.conf.eth0.autoconf=0",
-            "ip -n /run/netns/w5 addr add 192.168.1.2/24 dev eth0",
+            "ip -n /run/netns/w5 addr add 192.168.1.2/24 dev eth0 brd +",
             "ip netns exec /run/netns/w5 sysctl -w net.ipv4.conf.eth0.arp_notify=1 && ip -n /run/netns/w5 link set eth0 alias \"bulkhead:db/ipv1\"",
             "ip -n /run/netns/w5 link set eth0 up",
             "ip -n /run/netns/w5 route add 0.0.0.0/0 via 192.168.1.1 dev eth0",

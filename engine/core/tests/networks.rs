@@ -1,4 +1,5 @@
 //! What a create means, and what is wrong with the wrong ones.
+#![allow(clippy::unwrap_used)] // A test that panics says where.
 
 mod common;
 use bulkhead_core::decide::Decided;
