@@ -399,28 +399,41 @@ impl ResourceLimiter for Bounds {
 
 /// Hands out places in the pool, so that no call finds it full: a full pool would be a reason to deny that no replay finds again.
 struct Turns {
-    free: Mutex<u32>,
+    places: Mutex<Places>,
     back: Condvar,
+}
+
+struct Places {
+    free: u32,
+    /// Callers asleep. Waking nobody would still be a system call, a fifth of a judgement.
+    waiting: u32,
 }
 
 struct Turn<'a>(&'a Turns);
 
 impl Turns {
     fn new(free: u32) -> Self {
-        Self { free: Mutex::new(free), back: Condvar::new() }
+        Self { places: Mutex::new(Places { free, waiting: 0 }), back: Condvar::new() }
     }
 
     fn take(&self) -> Turn<'_> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = self.back.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
-        *free -= 1;
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        while places.free == 0 {
+            places.waiting += 1;
+            places = self.back.wait(places).unwrap_or_else(PoisonError::into_inner);
+            places.waiting -= 1;
+        }
+        places.free -= 1;
         Turn(self)
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.back.notify_one();
+        let mut places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.free += 1;
+        if places.waiting > 0 {
+            self.0.back.notify_one();
+        }
     }
 }
