@@ -10,14 +10,14 @@ use bulkhead_core::event::Event;
 use bulkhead_core::ids::DecisionId;
 use bulkhead_core::kernel::Kernel;
 use bulkhead_core::names::{Name, shown};
-use bulkhead_core::policy::{Change, Digest, Module, PolicyMode, Scope};
+use bulkhead_core::policy::{Change, Description, Digest, Module, PolicyMode, Scope};
 use bulkhead_core::refusal::Fault;
 use bulkhead_core::request::{PutPolicy, Request};
 use bulkhead_core::settings::Settings;
 use bulkhead_engine::{Config as Parts, Engine};
 use bulkhead_kernel::{LinuxKernel, netns};
 use bulkhead_store::{LogReader, Page, SqliteStore};
-use bulkhead_wasm::{BuiltIn, WasmJudge, built_ins};
+use bulkhead_wasm::{BuiltIn, Cache, WasmJudge, built_ins};
 use bulkhead_web::accounts::Accounts;
 use bulkhead_web::auth::TcpGuard;
 use bulkhead_web::listen::{self, TcpDoor, UnixDoor};
@@ -129,7 +129,14 @@ fn try_run(options: &Serve) -> Started<()> {
         Some(_) => Some(ready_token(&mut store, &config.database, options.new_token)?),
         None => None,
     };
-    let judge = Arc::new(WasmJudge::new(bulkhead_wasm::Limits { module_bytes_max: config.limits.module_bytes_max, ..Default::default() })?);
+    let judge = WasmJudge::new(bulkhead_wasm::Limits { module_bytes_max: config.limits.module_bytes_max, ..Default::default() })?;
+    let judge = Arc::new(match Cache::open(&config.database.with_file_name("compiled")) {
+        Ok(cache) => judge.with_cache(cache),
+        Err(error) => {
+            tracing::warn!(%error, "compiled modules cannot be kept; every start compiles them anew");
+            judge
+        }
+    });
     let kernel = LinuxKernel::start()?;
     for missing in &kernel.host().missing {
         tracing::warn!(module = %missing, "the kernel lacks it: what needs it is refused (modprobe {missing} may help)");
@@ -394,13 +401,12 @@ impl Modules for WasmModules {
     fn admit(&self, bytes: &[u8]) -> Result<Module, Vec<Fault>> {
         self.0.admit(bytes).map_err(|e| vec![Fault::new("", e.to_string(), "")])
     }
-    fn check_settings(&self, module: Digest, settings: &serde_json::Value) -> Result<(), Vec<Fault>> {
-        let told = self.0.check_settings(module, settings).map_err(|refused| {
+    fn check_settings(&self, module: Digest, settings: &serde_json::Value) -> Result<Arc<Description>, Vec<Fault>> {
+        self.0.check_settings(module, settings).map_err(|refused| {
             let fault =
                 |v: bulkhead_core::policy::Violation| Fault::new(v.field.unwrap_or_default(), v.message, v.remedy.unwrap_or_default());
             refused.violations.into_iter().map(fault).collect()
-        });
-        told.map(drop)
+        })
     }
     fn unload(&self, module: Digest) {
         self.0.unload(module);

@@ -322,7 +322,7 @@ async fn answer(mut router: Router, who: Arc<Who>, limits: Arc<Limits>, request:
     let (status, ms) = (response.status().as_u16(), begun.elapsed().as_millis() as u64);
     if status >= 500 {
         tracing::warn!(caller = %caller.name, door = %caller.door, %method, path, status, ms, "request");
-    } else if method != Method::GET {
+    } else if status >= 400 && method != Method::GET {
         tracing::info!(caller = %caller.name, door = %caller.door, %method, path, status, ms, "request");
     } else {
         tracing::debug!(caller = %caller.name, door = %caller.door, %method, path, status, ms, "request");

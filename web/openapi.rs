@@ -59,6 +59,9 @@ pub fn complete(api: &mut utoipa::openapi::OpenApi) {
         ];
         for (method, operation) in operations {
             let Some(operation) = operation else { continue };
+            // Handlers are named within their resource; ids are for the whole API.
+            let tag = operation.tags.iter().flatten().next();
+            operation.operation_id = operation.operation_id.take().map(|id| tag.map_or(id.clone(), |tag| format!("{tag}.{id}")));
             let has_body = operation.request_body.is_some();
             let is_change = method != HttpMethod::Get;
             for kind in Kind::ALL {

@@ -4,7 +4,7 @@ use bulkhead_core::caller::Caller;
 use bulkhead_core::endpoint::Netns;
 use bulkhead_core::event::Event;
 use bulkhead_core::ids::{DecisionId, PlanId, Timestamp};
-use bulkhead_core::policy::{Digest, Module};
+use bulkhead_core::policy::{Description, Digest, Module};
 use bulkhead_core::record::{Decision, StoreError};
 use bulkhead_core::refusal::Fault;
 use std::os::fd::OwnedFd;
@@ -45,8 +45,8 @@ pub trait Namespaces: Send + Sync {
 pub trait Modules: Send + Sync {
     /// Checks the bytes and makes the module ready to judge.
     fn admit(&self, bytes: &[u8]) -> Result<Module, Vec<Fault>>;
-    /// Puts settings to the module; faults lie below `settings`.
-    fn check_settings(&self, module: Digest, settings: &serde_json::Value) -> Result<(), Vec<Fault>>;
+    /// Puts settings to the module; faults lie below `settings`. Tells what the module says of itself with these settings.
+    fn check_settings(&self, module: Digest, settings: &serde_json::Value) -> Result<Arc<Description>, Vec<Fault>>;
     /// Forgets a module that is no longer on record.
     fn unload(&self, module: Digest);
 }

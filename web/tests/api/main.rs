@@ -1,0 +1,12 @@
+//! The API over real sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+mod auth;
+mod bad_input;
+mod changes;
+mod client;
+mod description;
+mod limits;
+mod site;
+mod sockets;
