@@ -5,7 +5,7 @@
 //! as much as the fsync itself. So the writer takes the connection's lock (`SqliteConnection::lock_handle`, which parks the
 //! driver's thread for as long as it is held) and steps its prepared statements itself, through the C interface.
 //!
-//! All `unsafe` code of the crate is here. What it relies on:
+//! What the `unsafe` code here relies on:
 //! - the handle is used by one thread at a time: the driver's thread waits for the lock that we hold, and every method takes
 //!   `&mut self`. That is what SQLite asks for (https://sqlite.org/threadsafe.html, "multi-thread");
 //! - statements are finalized before the connection closes (`Drop`);

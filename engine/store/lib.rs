@@ -5,7 +5,7 @@
 //! is decided: the state is read once, at start (`load.rs`).
 //!
 //! What the files are about: `open.rs` how a database is opened, guarded and brought up to date; `edits.rs` how a turn becomes
-//! rows; `sqlite.rs` how it is committed, `direct.rs` on which thread; `load.rs` how the state is read back; `log.rs` how the
+//! rows; `sqlite.rs` how it is committed, `direct.rs` on which thread, `wal.rs` with how few writes; `load.rs` how the state is read back; `log.rs` how the
 //! log is read; `wait.rs` how a plain thread waits for sqlx.
 
 mod direct;
@@ -15,6 +15,7 @@ mod log;
 mod open;
 mod sqlite;
 mod wait;
+mod wal;
 
 pub use log::{DecisionFilter, LogReader, LoggedDecision, Outcome, Page};
 pub use sqlite::SqliteStore;

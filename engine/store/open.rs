@@ -1,9 +1,9 @@
 //! How a database is opened: guarded against a second daemon, readable by its owner only, brought up to this daemon's schema.
 
 use crate::direct::Direct;
-use crate::{edits, failed};
+use crate::{edits, failed, wal};
 use bulkhead_core::record::StoreError;
-use libsqlite3_sys::{SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_NOTADB};
+use libsqlite3_sys::{SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_OK};
 use sqlx::ConnectOptions;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
@@ -87,8 +87,14 @@ pub(crate) fn private_file(path: &Path) -> Result<(), StoreError> {
 
 /// The connection that writes and checkpoints, of a database that is up to date.
 pub(crate) async fn writer(path: &Path) -> Result<Direct, StoreError> {
+    let registered = wal::register();
+    if registered != SQLITE_OK {
+        return Err(failed("SQLite does not take our VFS", format!("result code {registered}")));
+    }
     let options = SqliteConnectOptions::new()
         .filename(path)
+        // Gathers writes to the WAL; right only with `synchronous=FULL`.
+        .vfs(wal::NAME.to_string_lossy())
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
@@ -103,6 +109,7 @@ pub(crate) async fn writer(path: &Path) -> Result<Direct, StoreError> {
         .disable_statement_logging();
     let mut conn = options.connect().await.map_err(|e| unreadable(path, e))?;
     guard(&mut conn, path).await?;
+    durable(&mut conn, path).await?;
     MIGRATIONS.run(&mut conn).await.map_err(|e| not_migrated(path, e))?;
     Direct::take(conn, edits::STATEMENTS).await.map_err(|e| unreadable(path, e))
 }
@@ -131,6 +138,18 @@ async fn guard(conn: &mut SqliteConnection, path: &Path) -> Result<(), StoreErro
         return Err(failed(what, format!("application_id is {id:#x}, not {APPLICATION_ID:#x}")));
     }
     Ok(())
+}
+
+/// Refuses to run without what the record's promises rest on. SQLite answers with the mode that it could get, not with an error:
+/// a WAL needs memory that is shared through a file, which some network file systems do not have (https://sqlite.org/wal.html).
+async fn durable(conn: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *conn).await.map_err(|e| unreadable(path, e))?;
+    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *conn).await.map_err(|e| unreadable(path, e))?;
+    if (&*mode, synchronous) == ("wal", 2) {
+        return Ok(());
+    }
+    let what = format!("{} is on a file system on which SQLite cannot keep a write-ahead log; use a local disk", path.display());
+    Err(failed(what, format!("journal_mode is {mode}, synchronous is {synchronous}")))
 }
 
 fn not_migrated(path: &Path, e: MigrateError) -> StoreError {

@@ -128,11 +128,6 @@ fn main() {
             let (a, b) = (times.at(0.5), times.at(0.99));
             println!("{on_record:>6} {what:<10} {a:9.0} {b:9.0}    {:.2} {:.2}", a / p50, b / p99);
         }
-        let mut hop = Times::default();
-        for _ in 0..rounds {
-            hop.of(|| drop(store.token_hash().unwrap()));
-        }
-        println!("{on_record:>6} hop        {:9.0} {:9.0}", hop.at(0.5), hop.at(0.99));
         println!("{on_record:>6} idle, worst {:8.0}", idle.at(1.0));
         let records = next;
         drop(store);
