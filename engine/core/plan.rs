@@ -225,8 +225,12 @@ impl fmt::Display for Step {
                 name.as_str().replace('.', "/")
             ),
             Step::AddAddress { name, address, .. } => {
-                let nodad = if address.addr().is_ipv6() { " nodad" } else { "" };
-                write!(f, "ip -n $NETNS addr add {address} dev {name}{nodad}")
+                let more = match address {
+                    IpNet::V4(v4) if v4.prefix_len() < 31 => " brd +",
+                    IpNet::V4(_) => "",
+                    IpNet::V6(_) => " nodad",
+                };
+                write!(f, "ip -n $NETNS addr add {address} dev {name}{more}")
             }
             Step::Announce { name, alias, .. } => write!(
                 f,

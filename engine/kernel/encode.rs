@@ -172,3 +172,110 @@ fn ipvlan_info(mode: Mode, flag: Flag) -> LinkAttribute {
         LinkInfo::Data(InfoData::IpVlan(vec![InfoIpVlan::Mode(mode), InfoIpVlan::Flags(flags)])),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire;
+    use std::os::fd::AsFd;
+
+    /// Fixed header and attributes; their order says nothing.
+    fn parts(body: &[u8], header: usize) -> (&[u8], Vec<(u16, &[u8])>) {
+        let mut attributes: Vec<_> = wire::attributes(&body[header..]).collect();
+        attributes.sort();
+        (&body[..header], attributes)
+    }
+
+    /// What iproute2 6.1 was seen to send (strace) for the command in the comment, and what we send for the step.
+    fn same(ours: &Request, ips: &[u8], header: usize) {
+        assert_eq!(parts(&ours.body, header), parts(ips, header));
+    }
+
+    fn link_header(index: u32) -> Vec<u8> {
+        [&[0; 4][..], &index.to_ne_bytes(), &[0; 8]].concat()
+    }
+
+    const INDEX: IfIndex = IfIndex(3);
+
+    /// `ip link add link x name eth0 index 536870922 netns /proc/self/fd/9 mtu 1400 type ipvlan mode l3 private`
+    #[test]
+    fn an_ipvlan_link() {
+        let netns = std::fs::File::open("/proc/self/ns/net").unwrap();
+        let index = IfIndex(536_870_922);
+        let link =
+            Ipvlan { name: "eth0", index, parent: INDEX, netns: netns.as_fd(), mode: Mode::L3, flag: Flag::Private, mtu: Some(1400) };
+        let ours = add_ipvlan(&link);
+        let mut ips = link_header(index.0);
+        ips.extend(b"\x08\x00\x1c\x00");
+        ips.extend(netns.as_raw_fd().to_ne_bytes());
+        ips.extend(b"\x08\x00\x04\x00\x78\x05\x00\x00\x08\x00\x05\x00\x03\x00\x00\x00\x09\x00\x03\x00eth0\x00\x00\x00\x00");
+        ips.extend(b"\x24\x00\x12\x00\x0a\x00\x01\x00ipvlan\x00\x00\x14\x00\x02\x00\x06\x00\x01\x00\x01\x00\x00\x00\x06\x00\x02\x00\x01\x00\x00\x00");
+        // `ip` sends no NUL after the kind; the kernel takes both (NLA_STRING).
+        let (header, attributes) = parts(&ours.body, 16);
+        let (ips_header, ips_attributes) = parts(&ips, 16);
+        assert_eq!(header, ips_header);
+        let info = |attributes: &[(u16, &[u8])]| attributes.iter().find(|(k, _)| *k == 18).map(|(_, v)| v.to_vec()).unwrap();
+        for kind in [1, 2] {
+            let text = |v: &[u8]| if kind == 1 { wire::text(v).into_bytes() } else { v.to_vec() };
+            let value = |info: &[u8]| wire::attribute(info, kind).map(text);
+            assert_eq!(value(&info(&attributes)), value(&info(&ips_attributes)));
+        }
+        let rest = |attributes: Vec<(u16, &[u8])>| {
+            attributes.into_iter().filter(|(k, _)| *k != 18).map(|(k, v)| (k, v.to_vec())).collect::<Vec<_>>()
+        };
+        assert_eq!(rest(attributes), rest(ips_attributes));
+        assert_eq!((ours.kind, ours.flags), (16, 0x601));
+    }
+
+    /// `ip addr add 192.168.1.11/24 brd + dev x`
+    #[test]
+    fn an_ipv4_address() {
+        let ours = add_address(INDEX, "192.168.1.11/24".parse().unwrap());
+        let ips = b"\x02\x18\x00\x00\x03\x00\x00\x00\x08\x00\x02\x00\xc0\xa8\x01\x0b\x08\x00\x01\x00\xc0\xa8\x01\x0b\x08\x00\x04\x00\xc0\xa8\x01\xff";
+        same(&ours, ips, 8);
+        assert_eq!((ours.kind, ours.flags), (20, 0x601));
+    }
+
+    /// `ip addr add 192.168.1.10/31 dev x`: both addresses are hosts' (RFC 3021).
+    #[test]
+    fn an_ipv4_address_without_broadcast() {
+        let ours = add_address(INDEX, "192.168.1.10/31".parse().unwrap());
+        same(&ours, b"\x02\x1f\x00\x00\x03\x00\x00\x00\x08\x00\x02\x00\xc0\xa8\x01\x0a\x08\x00\x01\x00\xc0\xa8\x01\x0a", 8);
+    }
+
+    /// `ip -6 addr add 2001:db8::1/64 dev x nodad`.
+    #[test]
+    fn an_ipv6_address() {
+        let ours = add_address(INDEX, "2001:db8::1/64".parse().unwrap());
+        let mut ips = b"\x0a\x40\x02\x00\x03\x00\x00\x00".to_vec();
+        for kind in [2, 1] {
+            ips.extend([0x14, 0, kind, 0, 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        }
+        same(&ours, &ips, 8);
+    }
+
+    /// `ip route add default via 192.168.1.1 dev x`
+    #[test]
+    fn a_default_route() {
+        let ours = add_route(INDEX, "0.0.0.0/0".parse().unwrap(), Some([192, 168, 1, 1].into()));
+        let ips = b"\x02\x00\x00\x00\xfe\x03\x00\x01\x00\x00\x00\x00\x08\x00\x05\x00\xc0\xa8\x01\x01\x08\x00\x04\x00\x03\x00\x00\x00";
+        same(&ours, ips, 12);
+        assert_eq!((ours.kind, ours.flags), (24, 0x601));
+    }
+
+    /// `ip link set x up`, `ip link set x alias foo`
+    #[test]
+    fn up_and_alias() {
+        same(&set_up(INDEX), b"\0\0\0\0\x03\0\0\0\x01\0\0\0\x01\0\0\0", 16);
+        same(&set_alias(INDEX, "foo"), b"\0\0\0\0\x03\0\0\0\0\0\0\0\0\0\0\0\x08\x00\x14\x00foo\x00", 16);
+    }
+
+    /// IFLA_AF_SPEC { AF_INET { IFLA_INET_CONF { IPV4_DEVCONF_ARP_NOTIFY: 1 } } }, which no `ip` command sends.
+    #[test]
+    fn arp_notify_goes_with_the_alias() {
+        let body = announce(INDEX, "a").body;
+        let spec = wire::attribute(&body[16..], 26).and_then(|s| wire::attribute(s, 2)).and_then(|s| wire::attribute(s, 1)).unwrap();
+        assert_eq!(wire::attributes(spec).collect::<Vec<_>>(), [(22, &[1, 0, 0, 0][..])]);
+        assert_eq!(wire::attribute(&body[16..], 20), Some(&b"a\0"[..]));
+    }
+}

@@ -89,3 +89,20 @@ fn spawn() -> io::Result<mpsc::Sender<Job>> {
 fn idle() -> MutexGuard<'static, Vec<mpsc::Sender<Job>>> {
     IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether or not this user may enter namespaces at all, a job that panics harms no later one.
+    #[test]
+    fn a_panic_ends_its_thread_and_no_other() {
+        let netns = Arc::new(own().unwrap());
+        let may = visit(&netns, || ()).is_ok();
+        let panicking = visit(&netns, || -> u32 { panic!("a test's panic") });
+        assert!(panicking.is_err());
+        for _ in 0..2 {
+            assert_eq!(visit(&netns, || 7).ok(), may.then_some(7));
+        }
+    }
+}

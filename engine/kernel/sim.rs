@@ -47,6 +47,12 @@ pub struct SimKernel {
 
 type Callback = Arc<dyn Fn(Notice) + Send + Sync>;
 
+impl std::fmt::Debug for SimKernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SimKernel").field("world", &*self.world()).field("failures", &*locked(&self.failures)).finish_non_exhaustive()
+    }
+}
+
 /// All that the simulated kernel holds. Compare two to see that nothing was left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct World {
