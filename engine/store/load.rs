@@ -47,7 +47,7 @@ pub(crate) async fn load(path: &Path) -> Result<Loaded, StoreError> {
     Ok(loaded)
 }
 
-/// The objects of a table after key `?`, in the order of their keys: some thousand, one a line, and the last key. Lines are
+/// The objects of a table after key `?`, in the order of their keys: some hundred, one a line, and the last key. Lines are
 /// safe to split at: JSON has no line feed inside a string, and we write none outside.
 macro_rules! page {
     ($table:literal, $key:literal) => {
@@ -62,7 +62,7 @@ macro_rules! page {
             $key,
             " > ? ORDER BY ",
             $key,
-            " LIMIT 4096)"
+            " LIMIT 256)"
         )
     };
 }
