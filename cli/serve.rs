@@ -96,8 +96,9 @@ pub fn run(options: &Serve) -> ExitCode {
             eprintln!("bulkhead serve: {error}");
             let (mut told, mut cause) = (error.to_string(), error.source());
             while let Some(c) = cause {
-                // Some errors have their cause in their text already.
-                if !told.contains(&c.to_string()) {
+                // Some errors have their cause in their text already, and some only a kind that stands for a cause.
+                let is_kind = c.downcast_ref::<std::io::Error>().is_some_and(|e| e.raw_os_error().is_none());
+                if !is_kind && !told.contains(&c.to_string()) {
                     told = c.to_string();
                     eprintln!("  because {told}");
                 }
@@ -123,10 +124,15 @@ fn try_run(options: &Serve) -> Started<()> {
     let group = config.socket_group.as_deref().map(|group| gid_of(&accounts, group)).transpose()?;
     let admins = config.admins.iter().map(|user| uid_of(&accounts, user)).collect::<Started<Vec<u32>>>()?;
     listen::check_free(&config.socket)?;
+    config.listen.map_or(Ok(()), listen::check_loopback)?;
 
     let mut store = SqliteStore::open(&config.database)?;
-    let token = match config.listen {
-        Some(_) => Some(ready_token(&mut store, &config.database, options.new_token)?),
+    // Bound before the kernel is looked at, served when all is ready: until then connections wait.
+    let tcp = match config.listen {
+        Some(address) => {
+            let token = ready_token(&mut store, &config.database, options.new_token)?;
+            Some(TcpDoor::bind(address, |port| TcpGuard { port, hosts: config.hosts.clone(), token })?)
+        }
         None => None,
     };
     let judge = WasmJudge::new(bulkhead_wasm::Limits { module_bytes_max: config.limits.module_bytes_max, ..Default::default() })?;
@@ -150,7 +156,7 @@ fn try_run(options: &Serve) -> Started<()> {
         settings: settings(&config)?,
         sweep: Some(config.sweep).filter(|s| !s.is_zero()),
     })?;
-    let served = runtime.block_on(serve(&config, engine.clone(), judge, token, (accounts, group, admins)));
+    let served = runtime.block_on(serve(&config, engine.clone(), judge, tcp, (accounts, group, admins)));
     engine.stop();
     // Whatever still blocks a thread has been waited for long enough.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
@@ -162,7 +168,7 @@ async fn serve(
     config: &Config,
     engine: Engine,
     judge: Arc<WasmJudge>,
-    token: Option<TokenHash>,
+    tcp: Option<TcpDoor>,
     (accounts, group, admins): (Arc<Accounts>, Option<u32>, Vec<u32>),
 ) -> Started<()> {
     let log = LogReader::open(&config.database)?;
@@ -173,10 +179,6 @@ async fn serve(
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stop, stopped) = watch::channel(false);
     let app = App::new(engine, Arc::new(HostNamespaces), Arc::new(WasmModules(judge)), Arc::new(RecordLog(log)), config.limits.clone());
-    let tcp = match (config.listen, token) {
-        (Some(address), Some(token)) => Some(TcpDoor::bind(address, |port| TcpGuard { port, hosts: config.hosts.clone(), token })?),
-        _ => None,
-    };
     let unix = UnixDoor::bind(&config.socket, config.socket_mode, group, accounts, admins)?;
     tracing::info!(socket = %config.socket.display(), database = %config.database.display(), "serving");
     if let Some(tcp) = &tcp {
@@ -223,7 +225,7 @@ fn check_rights() -> Started<()> {
         .collect();
     if !missing.is_empty() {
         let missing = missing.join(" and ");
-        return Err(format!("{missing} is missing: run it as root (it changes links, and enters the namespaces of workloads)").into());
+        return Err(format!("without {missing} it cannot change links, nor enter the namespaces of workloads: run it as root").into());
     }
     if !has(CAP_SYS_PTRACE) {
         tracing::warn!("CAP_SYS_PTRACE is missing: namespaces that only a process holds may not be found again after a restart");
@@ -350,9 +352,10 @@ async fn set_up_built_ins(engine: &Engine, judge: &Arc<WasmJudge>) -> Started<()
         let module = Request::PutModule(Arc::new(Module { built_in: true, ..admitted }));
         engine.ask_with(module, system.clone(), change.clone(), None, None, Some((digest, bytes.into()))).await.map_err(|e| wrong(&e))?;
         let settings: serde_json::Value = serde_json::from_str(default_settings).map_err(|e| wrong(&e))?;
-        judge.check_settings(digest, &settings).map_err(|e| wrong(&e))?;
+        let description = judge.check_settings(digest, &settings).map_err(|e| wrong(&e))?;
         let name = Name::new(name).map_err(|e| wrong(&e))?;
-        let policy = PutPolicy { name, module: digest, settings, mode: PolicyMode::Enforce, scope: Scope::default(), new_only: false };
+        let policy =
+            PutPolicy { name, module: digest, settings, description, mode: PolicyMode::Enforce, scope: Scope::default(), new_only: false };
         engine.ask(Request::PutPolicy(policy), system.clone(), change.clone(), None, None).await.map_err(|e| wrong(&e))?;
     }
     Ok(())

@@ -34,6 +34,8 @@ const RELEASES_MAX: usize = 256;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long the host is left to settle down after a change before it is compared with the record: changes come in swarms.
 const SETTLE_DOWN: Duration = Duration::from_millis(5);
+/// How long an empty queue must last before the store may do what nobody should wait for.
+const IDLE_AFTER: Duration = Duration::from_millis(500);
 /// How long a stop waits for what is under way.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
@@ -120,8 +122,12 @@ impl Writer {
             if waiting.iter().any(|i| matches!(i, Input::Stop)) {
                 stop_by.get_or_insert_with(|| Instant::now() + STOP_WITHIN);
             }
+            let idle = waiting.is_empty() && self.running.is_empty();
             self.turn(waiting);
             self.try_again();
+            if idle {
+                self.store.idle();
+            }
             if stop_by.is_some_and(|by| self.running.is_empty() || Instant::now() >= by) {
                 break;
             }
@@ -136,7 +142,7 @@ impl Writer {
         let until = |at: &Instant| at.saturating_duration_since(Instant::now());
         let retry = self.retry.iter().map(|(at, _)| until(at)).min();
         let heal = self.host_changed.then(|| self.heal_not_before.as_ref().map_or(SETTLE_DOWN, until).max(SETTLE_DOWN));
-        retry.into_iter().chain(heal).min().unwrap_or(Duration::from_secs(3600))
+        retry.into_iter().chain(heal).min().unwrap_or(IDLE_AFTER)
     }
 
     /// One turn.

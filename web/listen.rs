@@ -152,9 +152,7 @@ pub struct TcpDoor {
 impl TcpDoor {
     /// Binds `address`, which must be loopback; `guard` gets the port that was bound.
     pub fn bind(address: SocketAddr, guard: impl FnOnce(u16) -> TcpGuard) -> Result<Self, ListenError> {
-        if !address.ip().is_loopback() {
-            return Err(ListenError::NotLoopback(address));
-        }
+        check_loopback(address)?;
         let tried = || format!("listening on {address}");
         let listener = StdTcpListener::bind(address).map_err(system(tried()))?;
         listener.set_nonblocking(true).map_err(system(tried()))?;
@@ -166,6 +164,11 @@ impl TcpDoor {
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
+}
+
+/// Whether TCP may be listened on at `address`.
+pub fn check_loopback(address: SocketAddr) -> Result<(), ListenError> {
+    if address.ip().is_loopback() { Ok(()) } else { Err(ListenError::NotLoopback(address)) }
 }
 
 /// Serves until `stop` says so or its sender is gone; then accepts no more, and lets requests that are under way finish.

@@ -6,7 +6,7 @@ use crate::host::{Flag, Mode};
 use crate::ids::Timestamp;
 use crate::names::{Labels, LinkName, Name};
 use crate::network::ShieldWish;
-use crate::policy::{Change, Digest, Module, PolicyMode, Scope};
+use crate::policy::{Change, Description, Digest, Module, PolicyMode, Scope};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -144,6 +144,8 @@ pub struct PutPolicy {
     pub module: Digest,
     /// Its settings.
     pub settings: serde_json::Value,
+    /// What the module says of itself with these settings: the label keys that it looks at may follow from them.
+    pub description: Arc<Description>,
     /// Its mode.
     pub mode: PolicyMode,
     /// Its scope.

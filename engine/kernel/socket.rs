@@ -1,4 +1,4 @@
-//! A small blocking netlink socket: many requests in one send, every acknowledgement read and matched by sequence number.
+//! A small netlink socket: many requests in one send, every answer read and matched by its sequence number.
 //!
 //! rtnetlink works inside `sendmsg`: when it returns, each request has been carried out or refused and its answer lies in
 //! our receive queue (net/netlink/af_netlink.c, `netlink_unicast_kernel`); a dump continues inside `recvmsg`. So nothing
@@ -94,23 +94,31 @@ impl Socket {
 
     /// Sends all requests in one system call; one result for each, in order. A batch is no transaction: later requests are
     /// carried out after an earlier one was refused.
+    ///
+    /// Only the last request asks for an acknowledgement. The kernel works through a send in order and answers each refusal
+    /// whether asked or not, before the last acknowledgement; an answer that finds no room is an error of the next read
+    /// (af_netlink.c, `netlink_rcv_skb`, `netlink_ack`, `netlink_overrun`). So silence is success, and costs no system call.
     pub fn batch(&mut self, requests: &[Request]) -> io::Result<Vec<Result<(), Refusal>>> {
-        let first = self.send(requests, NLM_F_ACK)?;
-        let mut results: Vec<Option<Result<(), Refusal>>> = vec![None; requests.len()];
-        while results.iter().any(Option::is_none) {
+        let Some(last) = requests.len().checked_sub(1) else { return Ok(Vec::new()) };
+        let first = self.send(requests, 0, NLM_F_ACK)?;
+        let mut results = vec![Ok(()); requests.len()];
+        let mut answered = false;
+        while !answered {
             self.receive(ANSWER_BYTES)?;
             for message in wire::messages(&self.buffer).filter(|m| m.kind == NLMSG_ERROR) {
-                if let Some(slot) = results.get_mut(message.seq.wrapping_sub(first) as usize) {
-                    *slot = Some(acknowledgement(&message));
+                let at = message.seq.wrapping_sub(first) as usize;
+                if let Some(result) = results.get_mut(at) {
+                    *result = acknowledgement(&message);
+                    answered |= at == last;
                 }
             }
         }
-        Ok(results.into_iter().flatten().collect())
+        Ok(results)
     }
 
     /// Sends requests that are answered by one message each; a refusal in its place.
     pub fn ask(&mut self, requests: &[Request]) -> io::Result<Vec<Result<Answer, Refusal>>> {
-        let first = self.send(requests, 0)?;
+        let first = self.send(requests, 0, 0)?;
         let mut results: Vec<Option<Result<Answer, Refusal>>> = vec![None; requests.len()];
         while results.iter().any(Option::is_none) {
             self.receive(ANSWER_BYTES)?;
@@ -135,7 +143,7 @@ impl Socket {
         mut each: impl FnMut(&mut T, Message<'_>),
     ) -> io::Result<Result<T, Refusal>> {
         for _ in 0..DUMP_TRIES {
-            let seq = self.send(std::slice::from_ref(request), NLM_F_DUMP)?;
+            let seq = self.send(std::slice::from_ref(request), NLM_F_DUMP, 0)?;
             let mut found = begin();
             let mut interrupted = false;
             let end = 'dump: loop {
@@ -160,13 +168,13 @@ impl Socket {
         Err(io::Error::other(format!("the dump was interrupted {DUMP_TRIES} times")))
     }
 
-    /// Sends, and gives the first sequence number.
-    fn send(&mut self, requests: &[Request], flags: u16) -> io::Result<u32> {
+    /// Sends, and gives the first sequence number. `last` is what the last request gets beside `flags`.
+    fn send(&mut self, requests: &[Request], flags: u16, last: u16) -> io::Result<u32> {
         let first = self.seq.wrapping_add(1);
         let mut bytes = Vec::with_capacity(requests.iter().map(|r| HEADER + wire::align(r.body.len())).sum());
-        for request in requests {
+        for (at, request) in requests.iter().enumerate() {
             self.seq = self.seq.wrapping_add(1);
-            append(&mut bytes, request, flags, self.seq);
+            append(&mut bytes, request, if at + 1 == requests.len() { flags | last } else { flags }, self.seq);
         }
         let sent = self.socket.send(&bytes, 0)?;
         SENT.set(Sent { sends: SENT.get().sends + 1, messages: SENT.get().messages + requests.len() as u64 });

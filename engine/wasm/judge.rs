@@ -2,6 +2,7 @@
 
 use crate::admit::{self, NotAdmitted, digest};
 use crate::bindings::{Policy as Instance, PolicyPre, contract};
+use crate::cache::{self, Cache};
 use crate::convert;
 use crate::engine::{self, NotStarted, Ticker};
 use crate::limits::{Limits, answer};
@@ -47,6 +48,7 @@ pub struct WasmJudge {
     limits: Limits,
     modules: RwLock<HashMap<Digest, Slot>>,
     turns: Turns,
+    cache: Option<Cache>,
     _ticker: Ticker,
 }
 
@@ -77,7 +79,13 @@ impl WasmJudge {
         let engine = engine::new(&limits)?;
         let ticker = Ticker::start(&engine, &limits)?;
         let turns = Turns::new(limits.calls_at_once);
-        Ok(Self { engine, limits, modules: RwLock::default(), turns, _ticker: ticker })
+        Ok(Self { engine, limits, modules: RwLock::default(), turns, cache: None, _ticker: ticker })
+    }
+
+    /// Keeps what is compiled, and finds it at the next start.
+    #[must_use]
+    pub fn with_cache(self, cache: Cache) -> Self {
+        Self { cache: Some(cache), ..self }
     }
 
     /// The limits in force.
@@ -125,6 +133,9 @@ impl WasmJudge {
     /// Forgets a module. Calls under way end as they would have.
     pub fn unload(&self, digest: Digest) {
         self.modules.write().unwrap_or_else(PoisonError::into_inner).remove(&digest);
+        if let Some(cache) = &self.cache {
+            cache.forget(&self.engine, digest);
+        }
     }
 
     /// Runs the module's `configure`, and asks what it looks at with these settings: the description to keep with the policy.
@@ -182,7 +193,7 @@ impl WasmJudge {
 
     fn compile(&self, bytes: &[u8]) -> Result<Loaded, NotAdmitted> {
         let component = admit::component(bytes, &self.limits)?;
-        let component = admit::compile(&self.engine, &component)?;
+        let component = cache::compiled(self.cache.as_ref(), &self.engine, digest(bytes), &component)?;
         let pre = admit::link(&component)?;
         let budget = Budget { fuel: self.limits.fuel_admission, deadline_ms: self.limits.deadline_admission_ms };
         let (said, _) = self.call(&pre, &budget, |run| run.describe());

@@ -11,6 +11,7 @@
 mod admit;
 mod bindings;
 mod builtin;
+mod cache;
 mod convert;
 mod engine;
 mod judge;
@@ -18,6 +19,7 @@ pub mod limits;
 
 pub use admit::{NotAdmitted, digest};
 pub use builtin::{BuiltIn, built_ins};
+pub use cache::Cache;
 pub use engine::NotStarted;
 pub use judge::{SettingsRefused, WasmJudge};
 pub use limits::Limits;

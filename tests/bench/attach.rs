@@ -38,7 +38,8 @@ fn main() -> Outcome<()> {
     // cargo passes --bench.
     let levels: Vec<usize> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
     let levels = if levels.is_empty() { vec![0, 1_000, 10_000] } else { levels };
-    let folder = std::env::var_os("BULKHEAD_SHARE").map_or_else(std::env::temp_dir, PathBuf::from).join(format!("bench-{}", std::process::id()));
+    let folder =
+        std::env::var_os("BULKHEAD_SHARE").map_or_else(std::env::temp_dir, PathBuf::from).join(format!("bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let lab = Lab::new()?;
     let mut daemon = Serve::new(&folder)?.start(&lab.host)?;
@@ -48,7 +49,10 @@ fn main() -> Outcome<()> {
     let workloads: Vec<Namespace> = (0..NAMESPACES.max(CLIENTS)).map(|i| lab.workload(&format!("w{i}"))).collect::<Result<_, _>>()?;
     let raw = lab.host.enter(|| Raw::new(&workloads[0]).map_err(|e| e.to_string()))??;
     let mut bare = SqliteStore::open(&folder.join("bare.db"))?;
-    println!("{:>9} {:>24} {:>24} {:>24} {:>24} {:>8} {:>8}", "endpoints", "attach p50/p99 µs", "detach p50/p99 µs", "raw attach p50/p99 µs", "bare commit p50/p99 µs", "ratio", "16 cl.");
+    println!(
+        "{:>9} {:>24} {:>24} {:>24} {:>24} {:>8} {:>8}",
+        "endpoints", "attach p50/p99 µs", "detach p50/p99 µs", "raw attach p50/p99 µs", "bare commit p50/p99 µs", "ratio", "16 cl."
+    );
     let mut first = None;
     for level in levels {
         fill(&mut client, &workloads, level)?;
@@ -58,7 +62,12 @@ fn main() -> Outcome<()> {
         let shared = row.raw.p50 + row.bare.p50 / CLIENTS as f64;
         println!(
             "{level:>9} {:>24} {:>24} {:>24} {:>24} {:>8.2} {:>8.2}",
-            row.attach.text(), row.detach.text(), row.raw.text(), row.bare.text(), row.attach.p50 / floor, many / shared
+            row.attach.text(),
+            row.detach.text(),
+            row.raw.text(),
+            row.bare.text(),
+            row.attach.p50 / floor,
+            many / shared
         );
         let base = first.get_or_insert((row.attach.p50, row.attach.p99));
         println!("{:>9} p50 {:.2}, p99 {:.2} of the first row's", "", row.attach.p50 / base.0, row.attach.p99 / base.1);
@@ -67,7 +76,11 @@ fn main() -> Outcome<()> {
     daemon.kill()?;
     let killed = Instant::now();
     daemon.start()?;
-    println!("restart after kill -9 with all on record: ready after {:.2} s (kill {:.2} s)", killed.elapsed().as_secs_f64(), (killed - on_record).as_secs_f64());
+    println!(
+        "restart after kill -9 with all on record: ready after {:.2} s (kill {:.2} s)",
+        killed.elapsed().as_secs_f64(),
+        (killed - on_record).as_secs_f64()
+    );
     drop(daemon);
     drop(bare);
     std::fs::remove_dir_all(&folder)?;
@@ -75,7 +88,11 @@ fn main() -> Outcome<()> {
 }
 
 fn expect(status: u16, answer: bulkhead_lab::Response) -> Outcome<serde_json::Value> {
-    if answer.status == status { Ok(answer.json().unwrap_or_default()) } else { Err(format!("{}: {}", answer.status, answer.text()).into()) }
+    if answer.status == status {
+        Ok(answer.json().unwrap_or_default())
+    } else {
+        Err(format!("{}: {}", answer.status, answer.text()).into())
+    }
 }
 
 /// Endpoints on record: a network of /24 for every hundred, and every namespace in it.
@@ -119,7 +136,8 @@ struct Row {
 
 fn measure(lab: &Lab, client: &mut Client, workloads: &[Namespace], raw: &Raw, bare: &mut SqliteStore) -> Outcome<Row> {
     let (mut attach, mut detach, mut raws, mut bares) = (vec![], vec![], vec![], vec![]);
-    let wish = json!({"namespace": {"name": workloads[0].name()}, "interface": "eth0", "workload": {"id": format!("{}", workloads[0].name())}});
+    let wish =
+        json!({"namespace": {"name": workloads[0].name()}, "interface": "eth0", "workload": {"id": format!("{}", workloads[0].name())}});
     for round in 0..ROUNDS {
         let begin = Instant::now();
         let endpoint = client.post("/v1/networks/bench/endpoints", &wish)?;

@@ -4,7 +4,7 @@
 use bulkhead_lab::{Client, Daemon, Lab, Namespace, Response, Serve};
 use serde_json::{Value, json};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long silence must last to count as "no answer".
@@ -31,7 +31,10 @@ pub fn site_with(config: &str, prepare: impl FnOnce(&Lab), test: impl FnOnce(&mu
     if !config.is_empty() {
         serve = serve.config(config).expect("a configuration file");
     }
+    let compiled = folder.path().join("compiled");
+    copy_files(&scratch().join("bulkhead-test-compiled"), &compiled);
     let daemon = serve.start(&lab.host).expect("a daemon");
+    copy_files(&compiled, &scratch().join("bulkhead-test-compiled"));
     let client = daemon.client();
     let mut site = Site { lab: &lab, daemon, client };
     test(&mut site);
@@ -40,6 +43,15 @@ pub fn site_with(config: &str, prepare: impl FnOnce(&Lab), test: impl FnOnce(&mu
     assert_eq!(before, after, "the host's links, addresses, routes and filters are as before");
     let status = site.daemon.stop().expect("the daemon stops when asked");
     assert!(status.success(), "{status}");
+}
+
+/// Tests share what daemons have compiled: it is the slowest part of a first start.
+fn copy_files(from: &Path, to: &Path) {
+    let Ok(files) = std::fs::read_dir(from) else { return };
+    std::fs::create_dir_all(to).expect("a folder");
+    for file in files.flatten() {
+        std::fs::copy(file.path(), to.join(file.file_name())).expect("a copy");
+    }
 }
 
 fn scratch() -> PathBuf {

@@ -25,7 +25,7 @@ use std::sync::Arc;
 ///
 /// A module never changes: the same bytes again are answered with the module that is there.
 #[utoipa::path(post, path = "/v1/modules", tag = "modules", params(ChangeParams),
-    request_body(content = Vec<u8>, content_type = "application/wasm"), responses(
+    request_body(content = inline(WasmBytes), content_type = "application/wasm"), responses(
         (status = 201, description = "It is on record", body = ModuleBody, headers(("Location" = String, description = "Where it is"))),
         (status = 200, description = "It was there already; or, in a dry run, what would come of it", body = inline(ModuleOrDryRun)),
     ))]
@@ -69,6 +69,12 @@ async fn put(app: &App, request: Request, caller: &bulkhead_core::caller::Caller
     Ok(created(&format!("/v1/modules/{digest}"), &body))
 }
 
+/// The bytes of a module.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "describes the API")]
+struct WasmBytes(Vec<u8>);
+
 /// What an upload answers with 200.
 #[derive(utoipa::ToSchema)]
 #[serde(untagged)]
@@ -105,7 +111,7 @@ pub async fn inspect(State(app): State<App>, Path(digest): Path<String>, params:
 /// The bytes of a module, as uploaded.
 #[utoipa::path(get, path = "/v1/modules/{digest}/content", tag = "modules",
     params(("digest" = String, Path, description = "`sha256:` and 64 digits")),
-    responses((status = 200, description = "The bytes", body = Vec<u8>, content_type = "application/wasm")))]
+    responses((status = 200, description = "The bytes", body = inline(WasmBytes), content_type = "application/wasm")))]
 pub async fn content(State(app): State<App>, Path(digest): Path<String>, params: Params) -> Answered {
     params.check()?;
     let digest = find(&app.engine().state(), &digest)?.digest;

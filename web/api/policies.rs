@@ -14,7 +14,6 @@ use axum::http::StatusCode;
 use bulkhead_core::caller::Caller;
 use bulkhead_core::decide::Object;
 use bulkhead_core::names::{Name, nearest, shown};
-use bulkhead_core::policy::Description;
 use bulkhead_core::refusal::{Fault, Refusal};
 use bulkhead_core::request::{PutPolicy, Request};
 use std::sync::Arc;
@@ -66,23 +65,16 @@ enum PolicyOrDryRun {
 
 async fn put(app: &App, caller: &Caller, name: Name, wish: Wish, new_only: bool, why: Why) -> Answered {
     let before = app.engine().state();
-    let Some(module) = before.module(wish.module) else {
+    if before.module(wish.module).is_none() {
         let there: Vec<String> = before.modules().map(|m| format!("{} ({})", m.digest, m.description.name)).take(8).collect();
         let right = if there.is_empty() { "upload it first: POST /v1/modules".to_owned() } else { format!("one of {}", there.join(", ")) };
         return Err(Problem::invalid(vec![Fault::new("module", format!("there is no module {}", wish.module), right)]));
-    };
+    }
     let (modules, digest, settings) = (Arc::clone(app.modules()), wish.module, wish.settings.clone());
     let checked = app.blocking(move || modules.check_settings(digest, &settings)).await?;
     let says = checked.map_err(|faults| Problem::invalid(faults.into_iter().map(|f| f.below("settings")).collect()))?;
-    // The engine shows a policy what its module declares without settings. Shown less than it looks at, it would not see whom to
-    // keep apart: so such settings are refused rather than half obeyed.
-    let declared = &module.description;
-    if (&says.operations, &says.label_keys, &says.needs) != (&declared.operations, &declared.label_keys, &declared.needs) {
-        let wrong = format!("with these settings the module looks at {}, and it declares {}", looks_at(&says), looks_at(declared));
-        return Err(Problem::invalid(vec![Fault::new("settings", wrong, "settings that change neither operations, label keys nor views")]));
-    }
     let Wish { module, settings, mode, scope, .. } = wish;
-    let request = Request::PutPolicy(PutPolicy { name: name.clone(), module, settings, mode, scope, new_only });
+    let request = Request::PutPolicy(PutPolicy { name: name.clone(), module, settings, description: says, mode, scope, new_only });
     if why.dry_run {
         return dry_run(app, request, caller, why).await;
     }
@@ -93,11 +85,6 @@ async fn put(app: &App, caller: &Caller, name: Name, wish: Wish, new_only: bool,
     let mut body = policy::show(now);
     body.decision = answer.decision.map(|d| d.0);
     if is_new { Ok(created(&format!("/v1/policies/{name}"), &body)) } else { Ok(json(StatusCode::OK, &body)) }
-}
-
-fn looks_at(d: &Description) -> String {
-    let operations: Vec<&str> = d.operations.iter().map(|o| o.as_str()).collect();
-    format!("{}, labels {}", operations.join(", "), if d.label_keys.is_empty() { "none".to_owned() } else { d.label_keys.join(", ") })
 }
 
 /// Which policies.

@@ -26,7 +26,7 @@ const INTERFACE: &str = "eth0";
     "namespace": {"name": "a"}, "interface": "eth0", "name": "ipv1", "addresses": ["192.168.1.10"],
     "workload": {"id": "7f3a", "name": "db-1", "labels": {"tier": "db"}}
 }))]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct EndpointWishBody {
     /// The network namespace to attach.
     #[schema(required = true)]
@@ -50,7 +50,7 @@ pub struct EndpointWishBody {
 /// A network namespace, by exactly one of these.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[schema(as = NamespaceWish)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct NamespaceWishBody {
     /// An absolute path to a namespace file.
     #[schema(example = "/run/netns/a")]
@@ -68,7 +68,7 @@ pub struct NamespaceWishBody {
 /// The workload of an attach.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[schema(as = WorkloadWish)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct WorkloadWishBody {
     /// An id of the client's.
     #[schema(max_length = 255)]

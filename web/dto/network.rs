@@ -24,7 +24,7 @@ use utoipa::ToSchema;
     }],
     "labels": {"tier": "db"}
 }))]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct NetworkWishBody {
     /// Its name, unique: 1 to 63 of `A–Z a–z 0–9 _ . -`, beginning with a letter or digit.
     #[schema(required = true, pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
@@ -80,7 +80,7 @@ pub struct NetworkWishBody {
 /// A subnet that is asked for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[schema(as = SubnetWish)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct SubnetWishBody {
     /// The subnet; no host bits set.
     #[schema(required = true, example = "192.168.1.0/24")]

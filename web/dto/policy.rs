@@ -18,7 +18,7 @@ use utoipa::ToSchema;
     "module": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "settings": {"max": 10}, "mode": "audit", "scope": {"operations": ["attach"], "network_labels": {"tier": "cards"}}
 }))]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct PolicyWishBody {
     /// Its name; with PUT the path has it, and it may be left out here.
     #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
@@ -43,7 +43,7 @@ pub struct PolicyWishBody {
 /// Where a policy applies. What is left out does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Scope)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct ScopeBody {
     /// Operations; those that the module judges, where left out.
     pub operations: Vec<String>,

@@ -65,7 +65,7 @@ fn find_module(basis: Basis<'_>, digest: Digest) -> Result<&Arc<Module>, Refusal
 
 pub(super) fn put_policy(basis: Basis<'_>, asked: &Asked, wish: &PutPolicy) -> Result<Decided, Refusal> {
     only_admins(asked, "change policies")?;
-    let module = find_module(basis, wish.module)?;
+    find_module(basis, wish.module)?;
     let before = basis.state.policy(wish.name.as_str());
     let mut faults = Faults::default();
     if wish.new_only && before.is_some() {
@@ -74,10 +74,10 @@ pub(super) fn put_policy(basis: Basis<'_>, asked: &Asked, wish: &PutPolicy) -> R
     if before.is_none() && basis.state.policies().count() >= POLICIES_MAX {
         faults.conflict("name", format!("there are {POLICIES_MAX} policies"), "delete one first");
     }
-    let judged: Vec<&str> = module.description.operations.iter().map(|o| Operation::as_str(*o)).collect();
+    let judged: Vec<&str> = wish.description.operations.iter().map(|o| Operation::as_str(*o)).collect();
     for (i, operation) in wish.scope.operations.iter().enumerate() {
-        if !module.description.operations.contains(operation) {
-            let wrong = format!("{} does not judge {}", module.description.name, operation.as_str());
+        if !wish.description.operations.contains(operation) {
+            let wrong = format!("{} does not judge {}", wish.description.name, operation.as_str());
             faults.invalid(format!("scope.operations[{i}]"), wrong, format!("one of {}", judged.join(", ")));
         }
     }
@@ -85,7 +85,7 @@ pub(super) fn put_policy(basis: Basis<'_>, asked: &Asked, wish: &PutPolicy) -> R
     let policy = Policy {
         name: wish.name.clone(),
         module: wish.module,
-        description: Arc::clone(&module.description),
+        description: Arc::clone(&wish.description),
         settings: wish.settings.clone(),
         revision: before.map_or(1, |b| b.revision + 1),
         mode: wish.mode,

@@ -151,7 +151,6 @@ fn bad_policies_name_their_fields() {
         (json!({"name": "p", "module": module, "mode": "on"}), vec!["mode"]),
         (json!({"name": "p", "module": module, "settings": []}), vec!["settings"]),
         (json!({"name": "p", "module": module, "settings": {"max": "ten"}}), vec!["settings.max"]),
-        (json!({"name": "p", "module": module, "settings": {"label": "zone"}}), vec!["settings"]),
         (json!({"name": "p", "module": module, "scope": {"operations": ["attach", "fly"]}}), vec!["scope.operations[1]"]),
         (json!({"name": "p", "module": module, "scope": {"operations": ["change-network"]}}), vec!["scope.operations[0]"]),
         (json!({"name": "p", "module": module, "scope": {"network": []}}), vec!["scope.network"]),

@@ -256,6 +256,10 @@ fn policies_and_modules_come_and_go() {
     assert_eq!((&policy["revision"], &policy["mode"], &policy["settings"]), (&json!(1), &json!("audit"), &json!({"max": 3})));
     assert_eq!(policy["scope"], json!({"operations": ["attach"], "network_labels": {"tier": "cards"}, "networks": []}));
     assert_eq!(client.post("/v1/policies", &wish).status, 409);
+    // With other settings a module may look at other labels: the policy, not the module, says at which.
+    let zone = must(client.post("/v1/policies", &json!({"name": "z", "module": digest, "settings": {"label": "zone"}})), 201);
+    assert_eq!((&zone["description"]["label_keys"], &module["description"]["label_keys"]), (&json!(["zone"]), &json!(["tier"])));
+    must(client.delete("/v1/policies/z"), 200);
     let mut same = wish.clone();
     same.as_object_mut().unwrap().remove("name");
     let unchanged = must(client.put("/v1/policies/p", &same), 200);

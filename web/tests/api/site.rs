@@ -294,13 +294,15 @@ async fn enforce(engine: &Engine) {
     let caller = Caller { name: "system".into(), uid: None, groups: Vec::new(), door: "start".into(), peer: String::new(), admin: true };
     let bytes = b"\0asmtiers";
     let module = Texts.admit(bytes).unwrap();
-    let digest = module.digest;
+    let (digest, description) = (module.digest, Arc::clone(&module.description));
     let put = Request::PutModule(Arc::new(Module { built_in: true, ..module }));
     engine.ask_with(put, caller.clone(), Change::default(), None, None, Some((digest, Arc::from(&bytes[..])))).await.unwrap();
+    let settings = serde_json::json!({});
     let policy = PutPolicy {
         name: Name::new("tiers").unwrap(),
         module: digest,
-        settings: serde_json::json!({}),
+        settings,
+        description,
         mode: PolicyMode::Enforce,
         scope: Scope::default(),
         new_only: true,
