@@ -10,6 +10,7 @@ mod drift;
 mod identity;
 mod isolated;
 mod modes;
+mod modules;
 mod shared;
 mod shield;
 mod support;
