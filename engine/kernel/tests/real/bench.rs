@@ -35,3 +35,30 @@ fn microseconds() -> Result {
     println!("netlink for 500 pairs: {} sends, {} messages; boot {}", after.sends - before.sends, after.messages - before.messages, boot());
     Ok(())
 }
+
+#[test]
+#[ignore = "a measurement: run it with --ignored --nocapture, on a kernel with several CPUs"]
+fn detaches_one_at_a_time_and_sixteen_at_once() -> Result {
+    let bed = Bed::new()?;
+    let mut endpoints = Vec::new();
+    for host in 10..202 {
+        let namespace = bed.lab.workload(&format!("w{host}"))?;
+        let open = bed.open(&namespace)?;
+        let wish = Wish::v4(bed.eth0, host);
+        assert_eq!(bed.apply(&wish.attach(&open.record), Some(&open)), Settled::Done);
+        endpoints.push((namespace, open.record, wish));
+    }
+    let (one, many) = endpoints.split_at(64);
+    let detach = |(_, record, wish): &(_, _, Wish)| assert_eq!(bed.apply(&wish.detach(record), None), Settled::Done);
+    let begin = Instant::now();
+    one.iter().for_each(detach);
+    let single = begin.elapsed();
+    let begin = Instant::now();
+    std::thread::scope(|scope| {
+        for share in many.chunks(8) {
+            scope.spawn(move || share.iter().for_each(detach));
+        }
+    });
+    println!("64 detaches one at a time: {single:?}; 128 on 16 threads: {:?}", begin.elapsed());
+    Ok(())
+}
