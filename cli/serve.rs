@@ -307,10 +307,16 @@ fn ready_token(store: &mut SqliteStore, database: &Path, anew: bool) -> Started<
         }
         return Ok(hash);
     }
-    let token = token::random()?;
+    let token = match token::kept(&file).filter(|_| !anew) {
+        Some(token) => token,
+        None => {
+            // The file first: a token on record that nobody knows would lock everybody out.
+            let token = token::random()?;
+            token::write(&file, &token).map_err(|e| format!("the token's file {} cannot be written: {e}", file.display()))?;
+            token
+        }
+    };
     let hash = TokenHash::of(&token);
-    // The file first: a token on record that nobody knows would lock everybody out.
-    token::write(&file, &token).map_err(|e| format!("the token's file {} cannot be written: {e}", file.display()))?;
     store.set_token_hash(hash.as_bytes())?;
     Ok(hash)
 }

@@ -2,8 +2,8 @@
 
 use sha2::{Digest, Sha256};
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use subtle::ConstantTimeEq;
 
@@ -39,6 +39,18 @@ pub fn random() -> io::Result<String> {
         return Err(io::Error::other("the kernel gave too few random bytes"));
     }
     Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// The token in `file`, if it is one and nobody else could have written or read it: a database that was made anew keeps the token
+/// that clients have.
+pub fn kept(file: &Path) -> Option<String> {
+    let mut open = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(file).ok()?;
+    let meta = open.metadata().ok()?;
+    let is_ours = meta.is_file() && meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o077 == 0 && meta.len() <= 128;
+    let mut text = String::new();
+    is_ours.then(|| open.read_to_string(&mut text).ok())??;
+    let token = text.trim();
+    (token.len() == 64 && token.bytes().all(|b| b.is_ascii_hexdigit())).then(|| token.to_owned())
 }
 
 /// Writes the token to `file`, 0600 from its first moment on; what was there is replaced.
@@ -78,5 +90,14 @@ mod tests {
         write(&file, "two").unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "two\n");
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(kept(&file), None, "not a token");
+        let token = random().unwrap();
+        write(&file, &token).unwrap();
+        assert_eq!(kept(&file), Some(token));
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert_eq!(kept(&link), None, "a link may lead anywhere");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(kept(&file), None, "others may have read it");
     }
 }
