@@ -48,7 +48,7 @@ impl Writer {
         }
         let then = self.state.clone();
         self.heal_parents(now);
-        self.heal_endpoints(&observed, &then, now);
+        self.heal_endpoints(&observed, &then, now, true);
         self.save()
     }
 
@@ -60,8 +60,8 @@ impl Writer {
     }
 
     /// Compares the endpoints on record with what was seen of their namespaces.
-    pub(crate) fn heal_endpoints(&mut self, observed: &Observed, then: &State, now: Timestamp) {
-        let fixes = converge::endpoints(&self.state, then, observed, now, clock::seed(), self.free_at(now));
+    pub(crate) fn heal_endpoints(&mut self, observed: &Observed, then: &State, now: Timestamp, retry_failed: bool) {
+        let fixes = converge::endpoints(&self.state, then, observed, (now, clock::seed()), self.free_at(now), retry_failed);
         self.carry_out(fixes, now);
     }
 

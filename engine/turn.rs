@@ -32,6 +32,8 @@ const BATCH_MAX: usize = 256;
 const RELEASES_MAX: usize = 256;
 /// How long removals that the kernel did not do wait for the next try.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long a busy writer may put off the comparison of the host with the record.
+const LOOK_WITHIN: Duration = Duration::from_millis(250);
 /// How long the host is left to settle down after a change before it is compared with the record: changes come in swarms.
 const SETTLE_DOWN: Duration = Duration::from_millis(5);
 /// How long an empty queue must last before the store may do what nobody should wait for.
@@ -67,6 +69,8 @@ pub(crate) enum Input {
 struct Running {
     plan: Recorded<Arc<Plan>>,
     caller: Option<Caller>,
+    /// How often it was tried again.
+    tries: u32,
 }
 
 struct Caller {
@@ -89,6 +93,8 @@ pub(crate) struct Writer {
     /// Settled and published, not yet committed.
     unsaved: Batch,
     host_changed: bool,
+    /// When the host was last compared with the record.
+    host_changed_at: Option<Instant>,
     /// A healing failed: the next look at the host waits for this, or making and undoing would chase each other.
     heal_not_before: Option<Instant>,
 }
@@ -104,7 +110,9 @@ impl Writer {
             parked: HashMap::new(),
             retry: Vec::new(),
             unsaved: Batch::default(),
-            host_changed: false,
+            // What happened between recovery and the first notice is looked at, too.
+            host_changed: true,
+            host_changed_at: None,
             heal_not_before: None,
         }
     }
@@ -161,13 +169,19 @@ impl Writer {
                     }
                     self.host_changed = true;
                 }
-                Input::Observed { observed, then } => self.heal_endpoints(&observed, &then, now),
+                Input::Observed { observed, then } => {
+                    self.heal_endpoints(&observed, &then, now, false);
+                    // Makes good a notice that found the queue full.
+                    self.host_changed = true;
+                }
                 Input::Flush(done) => flushes.push(done),
                 Input::Stop => {}
             }
         }
-        if self.host_changed && quiet && self.heal_not_before.is_none_or(|at| at <= Instant::now()) {
+        let overdue = self.host_changed && self.host_changed_at.is_none_or(|at| at.elapsed() >= LOOK_WITHIN);
+        if self.host_changed && (quiet || overdue) && self.heal_not_before.is_none_or(|at| at <= Instant::now()) {
             self.host_changed = false;
+            self.host_changed_at = Some(Instant::now());
             self.heal_not_before = None;
             self.heal_parents(now);
         }
@@ -190,13 +204,14 @@ impl Writer {
         let mut batch = std::mem::take(&mut self.unsaved);
         let saved_for_failure = batch.clone();
         let mut judged = Vec::new();
+        let mut parked = Vec::new();
         for mut waiting in requests {
             let basis = Basis { state: &next, host: &host, judge: &*self.shared.judge, settings: &self.shared.settings };
             // The state that a request is judged on is the newest there is, so is its time.
             waiting.asked.now = waiting.asked.now.max(now);
             match decide::decide(basis, &waiting.asked) {
                 Err(refusal) => reply(waiting.answer, Err(refusal.into())),
-                Ok(Decided::Wait(plan)) => self.parked.entry(plan).or_default().push(waiting),
+                Ok(Decided::Wait(plan)) => parked.push((plan, waiting)),
                 Ok(Decided::Already(object)) => {
                     // What it repeats may have been decided in this very turn: it is answered with the state that is committed.
                     judged.push((waiting, None, Some(object)));
@@ -209,6 +224,7 @@ impl Writer {
         }
         if judged.is_empty() {
             self.unsaved = batch;
+            self.park(parked);
             return;
         }
         batch.boot = Some(next.boot);
@@ -218,12 +234,15 @@ impl Writer {
             Err(e) => {
                 tracing::error!(error = %e, cause = ?std::error::Error::source(&e), "commit failed; nothing was changed");
                 self.unsaved = saved_for_failure;
-                for (waiting, ..) in judged {
+                // What they wait for may be a plan of this very turn, which there is not now.
+                let waiting = judged.into_iter().map(|(w, ..)| w).chain(parked.into_iter().map(|(_, w)| w));
+                for waiting in waiting {
                     reply(waiting.answer, Err(Failure::Unavailable(format!("the record could not be written: {e}"))));
                 }
                 return;
             }
         };
+        self.park(parked);
         self.state = next;
         let state = Arc::new(self.state.clone());
         self.shared.publish(Arc::clone(&state));
@@ -253,10 +272,21 @@ impl Writer {
                 },
             }
         }
+        // Healings that came along in this commit.
+        for plan in recorded.into_values() {
+            self.start(plan, None, None);
+        }
+    }
+
+    /// Until the plan that each waits for has settled.
+    fn park(&mut self, parked: Vec<(PlanId, Waiting)>) {
+        for (plan, waiting) in parked {
+            self.parked.entry(plan).or_default().push(waiting);
+        }
     }
 
     fn start(&mut self, plan: Recorded<Arc<Plan>>, netns: Option<Arc<OwnedFd>>, caller: Option<Caller>) {
-        self.running.insert(plan.get().id, Running { plan: plan.clone(), caller });
+        self.running.insert(plan.get().id, Running { plan: plan.clone(), caller, tries: 0 });
         self.lanes.submit(plan, netns);
     }
 
@@ -268,9 +298,10 @@ impl Writer {
             self.host_changed = true;
             self.heal_not_before = Some(Instant::now() + RETRY_AFTER);
         }
-        let Aftermath { edits, events, text, retry } = settle(&self.state, &settlement, self.free_at(now));
+        let Aftermath { edits, events, text, retry, removal } = settle(&self.state, &settlement, self.free_at(now));
         self.change(edits, events, now);
         self.unsaved.settlements.push((settlement.plan, text));
+        removal.into_iter().for_each(|plan| self.plan_after_save(plan));
         let state = self.shared.state();
         let mut running = self.running.remove(&settlement.plan);
         if let Some(caller) = running.as_mut().and_then(|r| r.caller.take()) {
@@ -285,8 +316,10 @@ impl Writer {
             };
             reply(caller.answer, result);
         }
-        if let (true, Some(running)) = (retry, running) {
-            self.retry.push((Instant::now() + RETRY_AFTER, settlement.plan));
+        if let (true, Some(mut running)) = (retry, running) {
+            let wait = RETRY_AFTER.saturating_mul(1 << running.tries.min(6));
+            running.tries = running.tries.saturating_add(1);
+            self.retry.push((Instant::now() + wait, settlement.plan));
             self.running.insert(settlement.plan, running);
             // Who is parked behind a removal that is tried again would wait for ever: they hear what stands in the way.
             for waiting in self.parked.remove(&settlement.plan).unwrap_or_default() {

@@ -3,7 +3,7 @@
 
 use crate::decide::{endpoint_making, parent_making};
 use crate::endpoint::{Endpoint, EndpointState, NetnsId};
-use crate::faults::{endpoint_faults, find_link, parent_faults};
+use crate::faults::{endpoint_faults, endpoint_lacks, find_link, parent_faults};
 use crate::host::Host;
 use crate::ids::{Ids, PlanId, Timestamp};
 use crate::network::NetworkState;
@@ -47,14 +47,13 @@ fn open_plan(state: &State, observed: &Observed, plan: &Plan) -> Fix {
             let parent = state.network_by_id(id).and_then(|n| state.parent(n.parent));
             parent.is_some_and(|p| find_link(p, &observed.host).is_some_and(|l| parent_faults(p, l).is_empty()))
         }
-        Purpose::Attach(id) | Purpose::HealEndpoint(id) => state.endpoint_by_id(id).is_some_and(|e| endpoint_complete(state, observed, e)),
-        Purpose::HealParent(_) => false,
+        Purpose::Attach(id) => state.endpoint_by_id(id).is_some_and(|e| endpoint_complete(state, observed, e)),
+        Purpose::HealParent(_) | Purpose::HealEndpoint(_) => true,
         Purpose::DeleteNetwork(_) | Purpose::Detach(_) | Purpose::Sweep => return Fix::Rerun(plan.id),
     };
     match plan.purpose {
+        // What was to be healed is looked at afresh right after this; settled, it heals anew.
         _ if complete => done,
-        // What was to be healed is looked at afresh; settled, it heals anew.
-        Purpose::HealParent(_) => done,
         _ => Fix::Undo(plan.id),
     }
 }
@@ -63,7 +62,7 @@ fn endpoint_complete(state: &State, observed: &Observed, endpoint: &Endpoint) ->
     let Some(network) = state.network_by_id(endpoint.network) else { return false };
     let Some(parent) = state.parent(network.parent) else { return false };
     let Some(NetnsSeen::There(links)) = observed.namespaces.get(&endpoint.netns.id) else { return false };
-    links.iter().any(|l| l.index == endpoint.index && endpoint_faults(endpoint, network, parent, l).is_empty())
+    links.iter().any(|l| l.index == endpoint.index && endpoint_lacks(endpoint, network, parent, l).is_empty())
 }
 
 /// What is to be done about parents, by the host's mirror alone. Cheap: called on every change of the host.
@@ -116,14 +115,22 @@ fn network_states(state: &State, parent: &Parent, to: &NetworkState) -> Vec<Edit
 
 /// What is to be done about endpoints in the namespaces that were looked at. `then` is the state when the look began: what
 /// has changed since is passed over, as the look may be older than the change.
-pub fn endpoints(state: &State, then: &State, observed: &Observed, now: Timestamp, seed: u64, free_at: Timestamp) -> Vec<Fix> {
+/// `retry_failed`: what failed before is tried once more (at start).
+pub fn endpoints(
+    state: &State,
+    then: &State,
+    observed: &Observed,
+    (now, seed): (Timestamp, u64),
+    free_at: Timestamp,
+    retry_failed: bool,
+) -> Vec<Fix> {
     let mut ids = Ids::new(seed, now);
     let mut out = Vec::new();
     for (netns, seen) in &observed.namespaces {
         for endpoint in state.in_netns(*netns) {
             let settled = endpoint.open_plan().is_none() && then.endpoint_by_id(endpoint.id).is_some_and(|e| Arc::ptr_eq(e, endpoint));
             if settled {
-                out.extend(self::endpoint(state, &observed.host, endpoint, *netns, seen, &mut ids, free_at));
+                out.extend(self::endpoint(state, &observed.host, endpoint, *netns, seen, &mut ids, (free_at, retry_failed)));
             }
         }
     }
@@ -137,7 +144,7 @@ fn endpoint(
     netns: NetnsId,
     seen: &NetnsSeen,
     ids: &mut Ids,
-    free_at: Timestamp,
+    (free_at, retry_failed): (Timestamp, bool),
 ) -> Option<Fix> {
     let links = match seen {
         NetnsSeen::Unknown(_) if netns.boot == state.boot => return None,
@@ -162,7 +169,7 @@ fn endpoint(
         let event = ("endpoint.healed", endpoint.id.to_string(), format!("{} is as recorded again", endpoint.workload.name));
         return failed_before.then(|| Fix::Heal { edits: vec![Edit::PutEndpoint(Arc::new(back))], plan: None, event });
     }
-    if failed_before {
+    if failed_before && !retry_failed {
         // Tried once for this state of the kernel; somebody must look. A detach still works.
         return None;
     }

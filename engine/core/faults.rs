@@ -109,6 +109,20 @@ pub fn parent_faults(parent: &Parent, link: &HostLink) -> Vec<String> {
 
 /// In what an endpoint's link differs from the record.
 pub fn endpoint_faults(endpoint: &Endpoint, network: &Network, parent: &Parent, link: &InsideLink) -> Vec<String> {
+    let mut out = endpoint_lacks(endpoint, network, parent, link);
+    let wanted = wanted_addresses(endpoint, network);
+    let more = link.addresses.iter().filter(|a| !wanted.contains(a));
+    out.extend(more.map(|a| format!("has address {a}, which is on no record")));
+    out
+}
+
+fn wanted_addresses(endpoint: &Endpoint, network: &Network) -> BTreeSet<IpNet> {
+    let with_prefix = |a: &crate::endpoint::Assigned| IpNet::new(a.address, network.subnets.get(a.subnet)?.cidr.prefix_len()).ok();
+    endpoint.addresses.iter().filter_map(with_prefix).collect()
+}
+
+/// What an endpoint's link lacks; what a workload added to it does not count.
+pub fn endpoint_lacks(endpoint: &Endpoint, network: &Network, parent: &Parent, link: &InsideLink) -> Vec<String> {
     let mut out = Vec::new();
     match link.ipvlan {
         None => out.push("its link is no ipvlan link of this host".into()),
@@ -128,10 +142,7 @@ pub fn endpoint_faults(endpoint: &Endpoint, network: &Network, parent: &Parent, 
         out.push(format!("has MTU {}, on record is {mtu}", link.mtu));
     }
     let seen: BTreeSet<IpNet> = link.addresses.iter().copied().collect();
-    let wanted: BTreeSet<IpNet> =
-        endpoint.addresses.iter().filter_map(|a| IpNet::new(a.address, network.subnets.get(a.subnet)?.cidr.prefix_len()).ok()).collect();
-    out.extend(wanted.difference(&seen).map(|a| format!("lacks address {a}")));
-    out.extend(seen.difference(&wanted).map(|a| format!("has address {a}, which is on no record")));
+    out.extend(wanted_addresses(endpoint, network).difference(&seen).map(|a| format!("lacks address {a}")));
     for route in endpoint.routes.iter().filter(|r| !link.routes.contains(r)) {
         out.push(format!("lacks the route to {}", route.0));
     }

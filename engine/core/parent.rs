@@ -107,6 +107,15 @@ impl Parent {
         ShieldHalves { egress: self.shield && self.kind != ParentKind::Dummy, ingress: self.shield }
     }
 
+    /// Whether its shield stops what it should. A wish protects nobody: it counts where it was seen and nothing passes it, or
+    /// while the plan that puts it up is under way.
+    pub fn is_shielded(&self, host: &crate::host::Host) -> bool {
+        let link = host.link(self.index);
+        let bypassed = link.is_some_and(|l| l.shield.bypassed_by.is_some());
+        let up = self.open_plan().is_some() || link.is_none_or(|l| l.shield.egress || !self.shield_halves().egress);
+        self.shield && up && !bypassed
+    }
+
     /// Whether `link` is what is on record, whatever its name.
     pub fn is(&self, link: &HostLink) -> bool {
         let same_mac = self.mac.is_none() || self.mac == link.permanent_mac || self.mac == link.mac;

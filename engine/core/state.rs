@@ -442,14 +442,15 @@ impl State {
         self.parents_on.get(segment).into_iter().flatten().flat_map(|p| self.networks_of(*p))
     }
     /// Segments that `segment` reaches or that reach it, were there a network of `mode` on it whose parent is `shielded` or not.
-    pub fn reached(&self, segment: &Segment, mode: Mode, shielded: bool) -> Vec<Segment> {
+    /// `is_shielded` tells of the parents on record.
+    pub fn reached(&self, segment: &Segment, mode: Mode, shielded: bool, is_shielded: impl Fn(&Parent) -> bool) -> Vec<Segment> {
         let Fabric::Wired(_) = &segment.fabric else { return Vec::new() };
         let mut out = Vec::new();
         for other in self.parents_on.keys().filter(|s| s.fabric == segment.fabric && *s != segment) {
             let outwards = reach(segment, mode, shielded) != Reach::None;
             let inwards = self.parents_on.get(other).into_iter().flatten().filter_map(|p| self.parents.get(p)).any(|p| {
                 let used = self.networks_of.get(&p.id).is_some_and(|n| !n.is_empty());
-                used && reach(other, p.mode, p.shield) != Reach::None
+                used && reach(other, p.mode, is_shielded(p)) != Reach::None
             });
             if outwards || inwards {
                 out.push(other.clone());

@@ -105,16 +105,20 @@ macro_rules! flushed {
 }
 
 unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, from: *const c_void, amount: c_int, at: i64) -> c_int {
-    // SAFETY: as in `flush`.
-    let pending = unsafe { &mut *(*file.cast::<File>()).pending };
     let Ok(len) = usize::try_from(amount) else { return ffi::SQLITE_MISUSE };
-    let follows = at == pending.at + pending.bytes.len() as i64 && pending.bytes.len() + len <= PENDING_MAX;
-    if !follows || !pending.gathers {
+    let follows = {
+        // SAFETY: as in `flush`; this reference ends with the block, before `flush` makes its own.
+        let pending = unsafe { &*(*file.cast::<File>()).pending };
+        pending.gathers && at == pending.at + pending.bytes.len() as i64 && pending.bytes.len() + len <= PENDING_MAX
+    };
+    if !follows {
         let result = flush(file);
         if result != ffi::SQLITE_OK {
             return result;
         }
     }
+    // SAFETY: as in `flush`, which is over.
+    let pending = unsafe { &mut *(*file.cast::<File>()).pending };
     if !pending.gathers {
         return inner!(file, xWrite, from, amount, at);
     }

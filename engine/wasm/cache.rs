@@ -9,7 +9,7 @@ use sha2::Sha256;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -36,7 +36,11 @@ impl Cache {
     /// with it all that it vouched for.
     pub fn open(folder: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        only_ours(folder)?;
         let path = folder.join("key");
+        if path.symlink_metadata().is_ok() {
+            only_ours(&path)?;
+        }
         let mut key = [0; 32];
         let read = File::open(&path).and_then(|mut f| f.read_exact(&mut key));
         if read.is_err() {
@@ -112,6 +116,17 @@ fn engine_number(engine: &Engine) -> u64 {
     hasher.finish()
 }
 
+/// Whoever could have put a key there could have vouched for any code.
+fn only_ours(path: &Path) -> io::Result<()> {
+    let is = path.symlink_metadata()?;
+    let ours = is.uid() == rustix::process::geteuid().as_raw() && is.mode() & 0o077 == 0 && !is.file_type().is_symlink();
+    if ours {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("{} is not the daemon's alone (its owner, mode 0700 or 0600)", path.display())))
+    }
+}
+
 /// Writes a file that only we can read, whole or not at all.
 fn write_whole(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     let draft = path.with_extension(format!("{}.draft", std::process::id()));
@@ -146,12 +161,13 @@ mod tests {
 
     #[test]
     fn what_was_kept_is_found_and_what_was_touched_is_not() {
-        let folder = tempfile::tempdir().unwrap();
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("compiled");
         let (engine, digest) = (engine(), Digest([7; 32]));
-        let cache = Cache::open(folder.path()).unwrap();
+        let cache = Cache::open(&folder).unwrap();
         assert!(cache.find(&engine, digest).is_none());
         cache.keep(&engine, digest, &component(&engine));
-        let again = Cache::open(folder.path()).unwrap();
+        let again = Cache::open(&folder).unwrap();
         assert!(again.find(&engine, digest).is_some(), "the key is kept");
         assert!(again.find(&engine, Digest([8; 32])).is_none(), "another module's name");
         let path = cache.path(&engine, digest);
@@ -169,7 +185,11 @@ mod tests {
             assert!(again.find(&engine, digest).is_none(), "cut at {cut}");
         }
         fs::write(&path, &whole).unwrap();
-        fs::write(folder.path().join("key"), [9; 32]).unwrap();
-        assert!(Cache::open(folder.path()).unwrap().find(&engine, digest).is_none(), "another key");
+        fs::write(folder.join("key"), [9; 32]).unwrap();
+        let open = |mode| fs::set_permissions(folder.join("key"), std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        open(0o644);
+        assert!(Cache::open(&folder).is_err(), "a key that others can read");
+        open(0o600);
+        assert!(Cache::open(&folder).unwrap().find(&engine, digest).is_none(), "another key");
     }
 }

@@ -4,6 +4,7 @@
 use bulkhead_lab::{Client, Daemon, Lab, Namespace, Response, Serve};
 use serde_json::{Value, json};
 use std::net::IpAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -48,7 +49,7 @@ pub fn site_with(config: &str, prepare: impl FnOnce(&Lab), test: impl FnOnce(&mu
 /// Tests share what daemons have compiled: it is the slowest part of a first start.
 fn copy_files(from: &Path, to: &Path) {
     let Ok(files) = std::fs::read_dir(from) else { return };
-    std::fs::create_dir_all(to).expect("a folder");
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(to).expect("a folder");
     for file in files.flatten() {
         std::fs::copy(file.path(), to.join(file.file_name())).expect("a copy");
     }

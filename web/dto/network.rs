@@ -267,11 +267,12 @@ pub fn show(state: &State, host: &Host, network: &Network) -> NetworkBody {
     let parent = state.parent(network.parent);
     let link = parent.and_then(|p| host.link(p.index).filter(|l| p.is(l)));
     let segment = state.segment_of(network);
-    let every_vlan_of = parent.and_then(|p| match reach(&p.segment(), network.mode, p.shield) {
+    let every_vlan_of = parent.and_then(|p| match reach(&p.segment(), network.mode, p.is_shielded(host)) {
         Reach::None => None,
         Reach::EveryVlan(fabric) => Some(fabric.to_string()),
     });
-    let reached = parent.map(|p| state.reached(&p.segment(), network.mode, p.shield)).unwrap_or_default();
+    let reached =
+        parent.map(|p| state.reached(&p.segment(), network.mode, p.is_shielded(host), |other| other.is_shielded(host))).unwrap_or_default();
     let subnets = network.subnets.iter().enumerate().map(|(i, subnet)| SubnetBody {
         cidr: subnet.cidr.to_string(),
         gateway: subnet.gateway.map(|g| g.to_string()),

@@ -65,8 +65,9 @@ fn question(
     let state = basis.state;
     let same_segment = if needs(View::SameSegment) { groups(&keys, state.residents(&segment)) } else { Vec::new() };
     let reaches = if needs(View::Reaches) {
-        let shielded = network.shield == ShieldWish::On;
-        let reached = state.reached(&segment, network.mode, shielded);
+        let bypassed = basis.host.link(parent.index).is_some_and(|l| l.shield.bypassed_by.is_some());
+        let shielded = network.shield == ShieldWish::On && !bypassed;
+        let reached = state.reached(&segment, network.mode, shielded, |p| p.is_shielded(basis.host));
         groups(&keys, reached.iter().flat_map(|s| state.residents(s)))
     } else {
         Vec::new()

@@ -64,6 +64,11 @@ fn unfit(host: &Host, link: &HostLink) -> Option<(String, String)> {
         let (kind, master) = host.link(master).map_or(("another link".into(), String::new()), |m| (kind_text(&m.kind), m.name.clone()));
         return Some((format!("{name} is a port of {kind} {master}"), format!("name {master}, or take {name} out of it")));
     }
+    // Which segment it is on would depend on its ports: policies would be told the wrong one.
+    let tagged_port = host.links.values().find(|l| l.master == Some(link.index) && matches!(l.kind, LinkKind::Vlan { .. }));
+    if let Some(port) = tagged_port {
+        return Some((format!("{name} has the VLAN {} as a port", port.name), format!("{} itself, taken out of {name}", port.name)));
+    }
     let carried = host.links.values().find(|l| l.kind == LinkKind::Macvlan { parent: link.index });
     if let Some(m) = carried {
         return Some((format!("{name} carries the macvlan link {}", m.name), "a link carries macvlan or ipvlan links, not both".into()));
@@ -210,6 +215,10 @@ fn vlan(state: &State, host: &Host, wish: &CreateNetwork, asked: &str, ids: &mut
     }
     if let Some((wrong, right)) = unfit(host, base) {
         faults.conflict("parent", wrong, right);
+        return None;
+    }
+    if state.parents().any(|p| p.index == base.index && p.origin == Origin::Ours) {
+        faults.conflict("parent", format!("{} is the own dummy of a network, and goes with it", base.name), "a link of the host's");
         return None;
     }
     if let Some(link) = host.vlan_of(base.index, id) {

@@ -1,10 +1,10 @@
 //! What a plan's end means for the record.
 
 use crate::endpoint::EndpointState;
-use crate::ids::Timestamp;
+use crate::ids::{PlanId, Timestamp};
 use crate::network::NetworkState;
 use crate::parent::ParentState;
-use crate::plan::{Purpose, Settled, Settlement};
+use crate::plan::{Plan, Purpose, Settled, Settlement};
 use crate::record::Edit;
 use crate::state::State;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub struct Aftermath {
     pub text: String,
     /// A removal that the kernel did not do stays open and is tried again.
     pub retry: bool,
+    /// What a failed making left behind is still on record, and this removes it.
+    pub removal: Option<Arc<Plan>>,
 }
 
 /// Settles a plan. Makings that failed are undone by now and leave the record; removals go forward and stay on record until
@@ -52,7 +54,10 @@ pub fn settle(state: &State, settlement: &Settlement, free_at: Timestamp) -> Aft
                 after.events.push(("network.deleted", network.name.to_string(), format!("network {} is gone", network.name)));
             }
         }
-        Purpose::Attach(id) => settle_endpoint(state, id, failed, free_at, &mut after),
+        Purpose::Attach(id) => match &settlement.result {
+            Settled::Failed { left: Some(left), .. } => still_there(state, id, plan.id, left, &mut after),
+            _ => settle_endpoint(state, id, failed, free_at, &mut after),
+        },
         Purpose::Detach(id) => {
             if let Some(e) = state.endpoint_by_id(id) {
                 after.edits.push(Edit::DropEndpoint { id, free_at });
@@ -131,6 +136,20 @@ fn settle_create(state: &State, id: crate::ids::NetworkId, failed: Option<&str>,
             after.events.push(("network.failed", network.name.to_string(), format!("network {} could not be made: {why}", network.name)));
         }
     }
+}
+
+/// A making that failed and could not be undone: its link may be there, so its record and its addresses stay until it is gone.
+fn still_there(state: &State, id: crate::ids::EndpointId, failed: PlanId, left: &str, after: &mut Aftermath) {
+    let Some(endpoint) = state.endpoint_by_id(id) else { return };
+    let parent = state.network_by_id(endpoint.network).and_then(|n| state.parent(n.parent));
+    let Some(parent) = parent else { return };
+    // Ids come with requests; this plan follows from one that has failed, and so does its id.
+    let plan = PlanId(failed.0 ^ 1);
+    let removal = Arc::new(super::endpoint_removal(endpoint, parent, Purpose::Detach(id), plan));
+    let leaving = crate::endpoint::Endpoint { state: EndpointState::Detaching { plan }, ..(**endpoint).clone() };
+    after.edits.extend([Edit::PutEndpoint(Arc::new(leaving)), Edit::OpenPlan(Arc::clone(&removal))]);
+    after.events.push(("endpoint.failed", id.to_string(), format!("what {} left behind is being removed: {left}", endpoint.workload.name)));
+    after.removal = Some(removal);
 }
 
 fn settle_endpoint(state: &State, id: crate::ids::EndpointId, failed: Option<&str>, free_at: Timestamp, after: &mut Aftermath) {
