@@ -136,8 +136,7 @@ struct Row {
 
 fn measure(lab: &Lab, client: &mut Client, workloads: &[Namespace], raw: &Raw, bare: &mut SqliteStore) -> Outcome<Row> {
     let (mut attach, mut detach, mut raws, mut bares) = (vec![], vec![], vec![], vec![]);
-    let wish =
-        json!({"namespace": {"name": workloads[0].name()}, "interface": "eth0", "workload": {"id": format!("{}", workloads[0].name())}});
+    let wish = json!({"namespace": {"name": workloads[0].name()}, "interface": "eth0"});
     for round in 0..ROUNDS {
         let begin = Instant::now();
         let endpoint = client.post("/v1/networks/bench/endpoints", &wish)?;
