@@ -238,7 +238,12 @@ impl Host {
     }
     /// Whether the shield can be put up here.
     pub fn can_shield(&self) -> bool {
-        !["sch_ingress", "cls_bpf", "act_gact"].iter().any(|m| self.missing.iter().any(|x| x == m))
+        self.shield_lacks().is_empty()
+    }
+    /// The modules of the shield that are missing.
+    pub fn shield_lacks(&self) -> Vec<&str> {
+        let needed = ["sch_ingress", "cls_bpf", "act_gact"];
+        self.missing.iter().map(String::as_str).filter(|m| needed.contains(m)).collect()
     }
     /// Whether an address of the host's own stack is `address`, on any link.
     pub fn owner_of(&self, address: IpAddr) -> Option<&HostLink> {

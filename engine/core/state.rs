@@ -225,7 +225,7 @@ impl State {
     }
 
     fn put_endpoint(&mut self, endpoint: &Arc<Endpoint>) {
-        self.unlink_endpoint_but_keep_addresses(endpoint.id);
+        self.unlink_endpoint(endpoint.id);
         self.endpoints.insert(endpoint.id, Arc::clone(endpoint));
         self.endpoints_of.entry(endpoint.network).or_default().insert(endpoint.id);
         self.by_netns.entry(endpoint.netns.id).or_default().insert(endpoint.id);
@@ -242,12 +242,8 @@ impl State {
         self.count_endpoint(endpoint, true);
     }
 
-    fn unlink_endpoint(&mut self, id: EndpointId) -> Option<Arc<Endpoint>> {
-        self.unlink_endpoint_but_keep_addresses(id)
-    }
-
     /// Addresses stay taken: a caller puts the endpoint again, or holds them back.
-    fn unlink_endpoint_but_keep_addresses(&mut self, id: EndpointId) -> Option<Arc<Endpoint>> {
+    fn unlink_endpoint(&mut self, id: EndpointId) -> Option<Arc<Endpoint>> {
         let endpoint = self.endpoints.remove(&id)?;
         self.count_endpoint(&endpoint, false);
         if let Some(set) = self.endpoints_of.get_mut(&endpoint.network) {

@@ -135,9 +135,7 @@ fn check_parent(
     }
     let wants_shield = wish.shield == ShieldWish::On && needs_shield(&parent.kind, wish);
     if wants_shield && !basis.host.can_shield() {
-        let missing: Vec<&str> =
-            ["sch_ingress", "cls_bpf", "act_gact"].into_iter().filter(|m| basis.host.missing.iter().any(|x| x == m)).collect();
-        let wrong = format!("the shield of {name} cannot be put up: the kernel lacks {}", missing.join(", "));
+        let wrong = format!("the shield of {name} cannot be put up: the kernel lacks {}", basis.host.shield_lacks().join(", "));
         faults.conflict(
             "shield",
             wrong,

@@ -4,6 +4,7 @@ use super::listed;
 use crate::host::{Host, HostLink, LinkKind, VlanId, link_name};
 use crate::ids::{Ids, NetworkId, ParentId, PlanId};
 use crate::names::{LinkName, shown};
+use crate::network::ShieldWish;
 use crate::parent::{Origin, Parent, ParentKind, ParentState, kind_text};
 use crate::refusal::Faults;
 use crate::request::CreateNetwork;
@@ -49,7 +50,7 @@ fn own_dummy(wish: &CreateNetwork, id: NetworkId, ids: &mut Ids) -> Option<Resol
         mtu: wish.mtu,
         mode: wish.mode,
         flag: wish.flag,
-        shield: wish.shield == crate::network::ShieldWish::On,
+        shield: gets_shield(&ParentKind::Dummy, wish),
         state: ParentState::Present,
         fabric,
         link,
@@ -145,7 +146,7 @@ fn existing(
         mtu: None,
         mode: wish.mode,
         flag: wish.flag,
-        shield: wish.shield == crate::network::ShieldWish::On && needs_shield(&kind, wish),
+        shield: gets_shield(&kind, wish),
         state: ParentState::Present,
         link: name,
         kind,
@@ -157,6 +158,10 @@ fn existing(
 /// l2 links send frames of their own making, and from a dummy a frame to its own MAC reaches the host's stack in any mode.
 pub fn needs_shield(kind: &ParentKind, wish: &CreateNetwork) -> bool {
     wish.mode == crate::host::Mode::L2 || *kind == ParentKind::Dummy
+}
+
+fn gets_shield(kind: &ParentKind, wish: &CreateNetwork) -> bool {
+    wish.shield == ShieldWish::On && needs_shield(kind, wish)
 }
 
 fn recorded_or_wait(parent: &Arc<Parent>) -> Resolved {
@@ -238,20 +243,21 @@ fn vlan(state: &State, host: &Host, wish: &CreateNetwork, asked: &str, ids: &mut
         return None;
     }
     let (link, alias) = vlan_link_name(asked, base, id)?;
+    let kind = ParentKind::Vlan { base: base.index, base_name: base.name.clone(), vlan: id };
     let parent = Parent {
         id: ParentId(ids.id()),
         index: ids.link_index(),
         mac: None,
         alias,
-        kind: ParentKind::Vlan { base: base.index, base_name: base.name.clone(), vlan: id },
         origin: Origin::Ours,
         fabric: fabric_of(base),
         mtu: None,
         mode: wish.mode,
         flag: wish.flag,
-        shield: wish.shield == crate::network::ShieldWish::On && wish.mode == crate::host::Mode::L2,
+        shield: gets_shield(&kind, wish),
         state: ParentState::Present,
         link,
+        kind,
     };
     Some(Resolved::New { parent, there: false })
 }

@@ -148,7 +148,6 @@ fn gateway_of(
     faults: &mut Faults,
     warnings: &mut Vec<String>,
 ) -> Option<IpAddr> {
-    let (low, high) = usable(cidr);
     let from_network = match wish.gateway {
         // A network-wide address is meant for the subnet that has it; the others go without.
         GatewayWish::Address(a) if !cidr.contains(&a) => GatewayWish::None,
@@ -169,7 +168,7 @@ fn gateway_of(
             None
         }
         // Both addresses of a /31 are for the two ends (RFC 3021); there is none to spare. The same holds for /32, /127, /128.
-        GatewayWish::Auto => (high - low >= 2 || (high > low && !cidr_is_pair(cidr))).then(|| crate::ipam::address(cidr, low)),
+        GatewayWish::Auto => (!cidr_is_pair(cidr)).then(|| crate::ipam::address(cidr, usable(cidr).0)),
     }
 }
 
