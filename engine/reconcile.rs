@@ -68,7 +68,7 @@ impl Writer {
     fn carry_out(&mut self, fixes: Vec<Fix>, now: Timestamp) {
         for fix in fixes {
             if let Fix::Heal { edits, plan, event } = fix {
-                self.change(edits, vec![event], now);
+                self.change(edits, event.into_iter().collect(), now);
                 plan.into_iter().for_each(|p| self.plan_after_save(p));
             }
         }

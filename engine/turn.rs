@@ -298,9 +298,15 @@ impl Writer {
             self.host_changed = true;
             self.heal_not_before = Some(Instant::now() + RETRY_AFTER);
         }
-        let Aftermath { edits, events, text, retry, removal } = settle(&self.state, &settlement, self.free_at(now));
-        self.change(edits, events, now);
-        self.unsaved.settlements.push((settlement.plan, text));
+        let Aftermath { edits, events, text, retry, removal } = settle(&self.state, &settlement, now, self.free_at(now));
+        let tried_before = self.running.get(&settlement.plan).is_some_and(|r| r.tries > 0);
+        if retry && tried_before {
+            // On record since its first failure; a removal that keeps failing must not fill the record.
+            tracing::warn!(plan = %settlement.plan, "{text}");
+        } else {
+            self.change(edits, events, now);
+            self.unsaved.settlements.push((settlement.plan, text));
+        }
         removal.into_iter().for_each(|plan| self.plan_after_save(plan));
         let state = self.shared.state();
         let mut running = self.running.remove(&settlement.plan);

@@ -3,7 +3,7 @@
 
 use crate::decide::{endpoint_making, parent_making};
 use crate::endpoint::{Endpoint, EndpointState, NetnsId};
-use crate::faults::{endpoint_faults, endpoint_lacks, find_link, parent_faults};
+use crate::faults::{endpoint_faults, endpoint_lacks, parent_faults};
 use crate::host::Host;
 use crate::ids::{Ids, PlanId, Timestamp};
 use crate::network::NetworkState;
@@ -13,6 +13,9 @@ use crate::plan::{Plan, Purpose, Settled, Settlement, Step};
 use crate::record::Edit;
 use crate::state::State;
 use std::sync::Arc;
+
+/// Milliseconds after which a healing that failed is tried again: what stood in its way may be gone.
+pub const FAILED_WAITS_MS: u64 = 300_000;
 
 /// One thing to do.
 #[derive(Debug, Clone)]
@@ -29,8 +32,8 @@ pub enum Fix {
         edits: Vec<Edit>,
         /// What the kernel must do.
         plan: Option<Arc<Plan>>,
-        /// Kind, subject and text of the event.
-        event: (&'static str, String, String),
+        /// Kind, subject and text of the event, where there is something to tell.
+        event: Option<(&'static str, String, String)>,
     },
 }
 
@@ -45,7 +48,7 @@ fn open_plan(state: &State, observed: &Observed, plan: &Plan) -> Fix {
     let complete = match plan.purpose {
         Purpose::CreateNetwork(id) => {
             let parent = state.network_by_id(id).and_then(|n| state.parent(n.parent));
-            parent.is_some_and(|p| find_link(p, &observed.host).is_some_and(|l| parent_faults(p, l).is_empty()))
+            parent.is_some_and(|p| p.find(&observed.host).is_some_and(|l| parent_faults(p, l).is_empty()))
         }
         Purpose::Attach(id) => state.endpoint_by_id(id).is_some_and(|e| endpoint_complete(state, observed, e)),
         Purpose::HealParent(_) | Purpose::HealEndpoint(_) => true,
@@ -72,24 +75,22 @@ pub fn parents(state: &State, host: &Host, now: Timestamp, seed: u64) -> Vec<Fix
 }
 
 fn parent(state: &State, host: &Host, parent: &Arc<Parent>, ids: &mut Ids) -> Option<Fix> {
-    let link = find_link(parent, host);
+    let link = parent.find(host);
     let subject = parent.link.to_string();
-    if link.is_none() && parent.origin == Origin::Found || vlan_base_gone(parent, host) {
+    if link.is_none() && (parent.origin == Origin::Found || vlan_base_gone(parent, host)) {
         if parent.state == ParentState::Lost {
             return None;
         }
         let text = format!("{} is gone from the host; its networks are degraded until it is back", parent.link);
         let mut edits = vec![Edit::PutParent(Arc::new(Parent { state: ParentState::Lost, ..(**parent).clone() }))];
         edits.extend(network_states(state, parent, &NetworkState::Degraded { why: format!("parent {} is away", parent.link) }));
-        return Some(Fix::Heal { edits, plan: None, event: ("parent.lost", subject, text) });
+        return Some(Fix::Heal { edits, plan: None, event: Some(("parent.lost", subject, text)) });
     }
     let differs = link.map_or_else(|| vec!["is gone".to_owned()], |l| parent_faults(parent, l));
+    let mut healed = parent.as_seen(link, host);
     if differs.is_empty() && parent.state == ParentState::Present {
-        return None;
-    }
-    let mut healed = (**parent).clone();
-    if let Some(link) = link {
-        healed.index = link.index;
+        // What is known of it by now; nothing to do and nothing to tell.
+        return (healed != **parent).then(|| Fix::Heal { edits: vec![Edit::PutParent(Arc::new(healed))], plan: None, event: None });
     }
     let plan_id = PlanId(ids.id());
     let plan = parent_making(&healed, link, Purpose::HealParent(parent.id), plan_id).map(Arc::new);
@@ -101,11 +102,11 @@ fn parent(state: &State, host: &Host, parent: &Arc<Parent>, ids: &mut Ids) -> Op
     }
     let kind = if plan.is_some() { "parent.drifted" } else { "parent.back" };
     let what = if differs.is_empty() { "is back".to_owned() } else { differs.join(", ") };
-    Some(Fix::Heal { edits, plan, event: (kind, subject, format!("{} {what}", parent.link)) })
+    Some(Fix::Heal { edits, plan, event: Some((kind, subject, format!("{} {what}", parent.link))) })
 }
 
 fn vlan_base_gone(parent: &Parent, host: &Host) -> bool {
-    matches!(&parent.kind, crate::parent::ParentKind::Vlan { base, .. } if host.link(*base).is_none())
+    matches!(&parent.kind, crate::parent::ParentKind::Vlan { base, .. } if base.find(host).is_none())
 }
 
 fn network_states(state: &State, parent: &Parent, to: &NetworkState) -> Vec<Edit> {
@@ -115,7 +116,7 @@ fn network_states(state: &State, parent: &Parent, to: &NetworkState) -> Vec<Edit
 
 /// What is to be done about endpoints in the namespaces that were looked at. `then` is the state when the look began: what
 /// has changed since is passed over, as the look may be older than the change.
-/// `retry_failed`: what failed before is tried once more (at start).
+/// `retry_failed`: what failed before is tried at once (at start), and not after [`FAILED_WAITS_MS`].
 pub fn endpoints(
     state: &State,
     then: &State,
@@ -130,7 +131,7 @@ pub fn endpoints(
         for endpoint in state.in_netns(*netns) {
             let settled = endpoint.open_plan().is_none() && then.endpoint_by_id(endpoint.id).is_some_and(|e| Arc::ptr_eq(e, endpoint));
             if settled {
-                out.extend(self::endpoint(state, &observed.host, endpoint, *netns, seen, &mut ids, (free_at, retry_failed)));
+                out.extend(self::endpoint(state, &observed.host, endpoint, *netns, seen, &mut ids, (now, free_at, retry_failed)));
             }
         }
     }
@@ -144,7 +145,7 @@ fn endpoint(
     netns: NetnsId,
     seen: &NetnsSeen,
     ids: &mut Ids,
-    (free_at, retry_failed): (Timestamp, bool),
+    (now, free_at, retry_failed): (Timestamp, Timestamp, bool),
 ) -> Option<Fix> {
     let links = match seen {
         NetnsSeen::Unknown(_) if netns.boot == state.boot => return None,
@@ -152,25 +153,25 @@ fn endpoint(
         NetnsSeen::Gone | NetnsSeen::Unknown(_) => {
             let text = format!("{} is released: its namespace is gone", endpoint.workload.name);
             let edits = vec![Edit::DropEndpoint { id: endpoint.id, free_at }];
-            return Some(Fix::Heal { edits, plan: None, event: ("endpoint.released", endpoint.id.to_string(), text) });
+            return Some(Fix::Heal { edits, plan: None, event: Some(("endpoint.released", endpoint.id.to_string(), text)) });
         }
         NetnsSeen::There(links) => links,
     };
     let network = state.network_by_id(endpoint.network)?;
     let parent = state.parent(network.parent)?;
-    if parent.state != ParentState::Present || find_link(parent, host).is_none_or(|l| l.index != parent.index) {
+    if parent.state != ParentState::Present || parent.find(host).is_none_or(|l| l.index != parent.index) {
         return None;
     }
     let link = links.iter().find(|l| l.index == endpoint.index);
     let differs = link.map_or_else(|| vec!["its link is gone".to_owned()], |l| endpoint_faults(endpoint, network, parent, l));
-    let failed_before = matches!(endpoint.state, EndpointState::Failed { .. });
+    let failed_at = if let EndpointState::Failed { at, .. } = endpoint.state { Some(at) } else { None };
     if differs.is_empty() {
         let back = Endpoint { state: EndpointState::Attached, ..(**endpoint).clone() };
         let event = ("endpoint.healed", endpoint.id.to_string(), format!("{} is as recorded again", endpoint.workload.name));
-        return failed_before.then(|| Fix::Heal { edits: vec![Edit::PutEndpoint(Arc::new(back))], plan: None, event });
+        return failed_at.map(|_| Fix::Heal { edits: vec![Edit::PutEndpoint(Arc::new(back))], plan: None, event: Some(event) });
     }
-    if failed_before && !retry_failed {
-        // Tried once for this state of the kernel; somebody must look. A detach still works.
+    if failed_at.is_some_and(|at| !retry_failed && now.0 < at.0.saturating_add(FAILED_WAITS_MS)) {
+        // Somebody should look meanwhile. A detach still works.
         return None;
     }
     let id = PlanId(ids.id());
@@ -183,7 +184,7 @@ fn endpoint(
     let healing = Endpoint { state: EndpointState::Attaching { plan: id }, ..(**endpoint).clone() };
     let text = format!("{}: {}", endpoint.workload.name, differs.join(", "));
     let edits = vec![Edit::PutEndpoint(Arc::new(healing)), Edit::OpenPlan(Arc::clone(&plan))];
-    Some(Fix::Heal { edits, plan: Some(plan), event: ("endpoint.drifted", endpoint.id.to_string(), text) })
+    Some(Fix::Heal { edits, plan: Some(plan), event: Some(("endpoint.drifted", endpoint.id.to_string(), text)) })
 }
 
 /// Mode, flag and MTU are the network's and set right. Addresses and routes that a workload changed in its own namespace are

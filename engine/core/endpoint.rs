@@ -71,6 +71,8 @@ pub enum EndpointState {
     Failed {
         /// What the kernel said.
         why: String,
+        /// When; it is tried again some time later.
+        at: Timestamp,
     },
 }
 

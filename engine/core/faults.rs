@@ -1,7 +1,7 @@
 //! The one checker: where record and kernel disagree. Property tests, crash tests, start-up and `doctor` all ask it.
 
 use crate::endpoint::{Endpoint, EndpointState};
-use crate::host::{Host, HostLink, IfIndex};
+use crate::host::{HostLink, IfIndex};
 use crate::network::{Network, NetworkState};
 use crate::observed::{InsideLink, NetnsSeen, Observed};
 use crate::parent::{Origin, Parent, ParentState};
@@ -43,13 +43,13 @@ pub fn faults(state: &State, observed: &Observed) -> Vec<Disagreement> {
     let mut out = record_faults(state);
     out.extend(state.plans().map(|p| say(p.id, format!("the plan for {:?} is still open", p.purpose))));
     for parent in state.parents() {
-        match find_link(parent, &observed.host) {
+        match parent.find(&observed.host) {
             None => out.push(say(&parent.link, "is on record, but not on the host")),
             Some(link) => out.extend(parent_faults(parent, link).into_iter().map(|t| say(&parent.link, t))),
         }
     }
     for link in observed.host.links.values().filter(|l| is_our_index(l.index)) {
-        if !state.parents().any(|p| p.index == link.index && p.is(link)) {
+        if !state.parents().any(|p| p.is(link, &observed.host)) {
             out.push(say(&link.name, "is on the host with an index of ours, but on no record"));
         }
     }
@@ -78,14 +78,6 @@ pub fn faults(state: &State, observed: &Observed) -> Vec<Disagreement> {
         }
     }
     out
-}
-
-/// The link of a parent: at its recorded index, or wherever one of the same identity is.
-pub fn find_link<'a>(parent: &Parent, host: &'a Host) -> Option<&'a HostLink> {
-    let there = host.link(parent.index).filter(|l| parent.is(l));
-    // A dummy or a NIC whose MAC is unknown cannot be told from another: then only the index counts.
-    let identified = parent.mac.is_some() || matches!(parent.kind, crate::parent::ParentKind::Vlan { .. });
-    there.or_else(|| host.links.values().find(|l| identified && parent.is(l)))
 }
 
 /// In what a parent's link differs from the record.
@@ -201,7 +193,7 @@ pub fn record_faults(state: &State) -> Vec<Disagreement> {
         }
     }
     for endpoint in state.endpoints() {
-        if let EndpointState::Failed { why } = &endpoint.state {
+        if let EndpointState::Failed { why, .. } = &endpoint.state {
             out.push(say(endpoint.id, format!("has failed: {why}")));
         }
         if let Some(plan) = endpoint.open_plan().filter(|p| state.plan(*p).is_none()) {

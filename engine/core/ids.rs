@@ -54,6 +54,13 @@ id!(/// Identifies a plan.
 id!(/// Identifies one boot of the kernel: `/proc/sys/kernel/random/boot_id` without its dashes.
     BootId);
 
+impl PlanId {
+    /// When the plan was thought of.
+    pub fn at(self) -> Timestamp {
+        Timestamp((self.0 >> 80) as u64)
+    }
+}
+
 /// Number of a decision in the log, from 1, without gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -11,6 +11,7 @@ pub mod endpoint;
 pub mod event;
 pub mod faults;
 pub mod host;
+pub mod identity;
 pub mod ids;
 pub mod ipam;
 pub mod kernel;

@@ -1,7 +1,8 @@
 //! Parents: the links that ipvlan links hang on.
 
-use crate::host::{Flag, HostLink, IfIndex, LinkKind, Mac, Mode, VlanId};
-use crate::ids::{ParentId, PlanId};
+use crate::host::{Flag, Host, HostLink, IfIndex, LinkKind, Mac, Mode, VlanId};
+use crate::identity::LinkIdentity;
+use crate::ids::{BootId, ParentId, PlanId};
 use crate::names::LinkName;
 use crate::segment::{Fabric, Segment};
 use serde::{Deserialize, Serialize};
@@ -17,10 +18,8 @@ pub enum ParentKind {
     },
     /// A VLAN sub-interface.
     Vlan {
-        /// Index of the link that it hangs on.
-        base: IfIndex,
-        /// Name of that link when the parent was recorded.
-        base_name: String,
+        /// The link that it hangs on.
+        base: LinkIdentity,
         /// VLAN id.
         vlan: VlanId,
     },
@@ -67,8 +66,10 @@ pub struct Parent {
     pub link: LinkName,
     /// Name as asked, where it does not fit a link name; kept as the link's alias.
     pub alias: Option<String>,
-    /// Index in this boot.
+    /// Index in `boot`.
     pub index: IfIndex,
+    /// The boot that `index` is of.
+    pub boot: BootId,
     /// What it is.
     #[serde(flatten)]
     pub kind: ParentKind,
@@ -109,22 +110,50 @@ impl Parent {
 
     /// Whether its shield stops what it should. A wish protects nobody: it counts where it was seen and nothing passes it, or
     /// while the plan that puts it up is under way.
-    pub fn is_shielded(&self, host: &crate::host::Host) -> bool {
-        let link = host.link(self.index);
+    pub fn is_shielded(&self, host: &Host) -> bool {
+        let link = self.find(host);
         let bypassed = link.is_some_and(|l| l.shield.bypassed_by.is_some());
         let up = self.open_plan().is_some() || link.is_none_or(|l| l.shield.egress || !self.shield_halves().egress);
         self.shield && up && !bypassed
     }
 
-    /// Whether `link` is what is on record, whatever its name.
-    pub fn is(&self, link: &HostLink) -> bool {
-        let same_mac = self.mac.is_none() || self.mac == link.permanent_mac || self.mac == link.mac;
-        match (&self.kind, &link.kind) {
-            (ParentKind::Vlan { base, vlan, .. }, LinkKind::Vlan { base: b, id }) => base == b && vlan == id,
-            (ParentKind::Dummy, LinkKind::Dummy) => same_mac,
-            (ParentKind::Link { link_kind }, kind) => same_mac && *link_kind == kind_text(kind),
-            _ => false,
+    /// Its link on `host`, whatever it is called and numbered now.
+    pub fn find<'a>(&self, host: &'a Host) -> Option<&'a HostLink> {
+        match &self.kind {
+            ParentKind::Vlan { base, vlan } => host.vlan_of(base.find(host)?.index, *vlan),
+            ParentKind::Link { link_kind } => self.identity(link_kind).find(host),
+            ParentKind::Dummy => self.identity(&kind_text(&LinkKind::Dummy)).find(host),
         }
+    }
+
+    fn identity(&self, link_kind: &str) -> LinkIdentity {
+        let (name, link_kind) = (self.link.to_string(), link_kind.to_owned());
+        LinkIdentity { boot: self.boot, index: self.index, name, link_kind, mac: self.mac }
+    }
+
+    /// Whether `link` of `host` is what is on record, whatever its name.
+    pub fn is(&self, link: &HostLink, host: &Host) -> bool {
+        self.find(host).is_some_and(|l| l.index == link.index)
+    }
+
+    /// The same parent, with indexes, names and MACs as they are on `host` now; `link` is its link there.
+    pub fn as_seen(&self, link: Option<&HostLink>, host: &Host) -> Self {
+        let mut seen = Self { boot: host.boot, ..self.clone() };
+        if let Some(link) = link {
+            seen.index = link.index;
+        }
+        match &mut seen.kind {
+            ParentKind::Vlan { base, .. } => {
+                if let Some(link) = base.find(host) {
+                    *base = LinkIdentity::of(link, host.boot);
+                }
+            }
+            ParentKind::Link { .. } => seen.mac = link.map_or(seen.mac, |l| l.permanent_mac.or(l.mac)),
+            // The MAC of a dummy of ours is ours to say.
+            ParentKind::Dummy if self.origin == Origin::Ours => {}
+            ParentKind::Dummy => seen.mac = link.map_or(seen.mac, |l| l.mac),
+        }
+        seen
     }
 
     /// The plan that must settle before anything else may happen to it.

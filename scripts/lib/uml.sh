@@ -78,6 +78,18 @@ memory_folder() {
   echo "$work"
 }
 
+# The kernel and the processes of its guest take turns through ptrace, and that is five times as fast where nobody has to be woken
+# on another CPU: 16 us a system call instead of 80. Which CPU: any of ours, another for every run.
+one_cpu() {
+  local allowed part from to list=()
+  allowed=$(taskset -cp $$ 2>/dev/null) || return 0
+  for part in $(echo "${allowed##*: }" | tr , ' '); do
+    from=${part%-*} to=${part#*-}
+    while [ "$from" -le "$to" ]; do list+=("$from"); from=$((from + 1)); done
+  done
+  [ ${#list[@]} -eq 0 ] || echo "taskset -c ${list[$(($$ % ${#list[@]}))]}"
+}
+
 # One boot. Fails only when the guest never reported: COMMAND has then not been started.
 uml_attempt() {
   local memory=${BULKHEAD_MEM:-2048} net=() pid control status reader1 reader2 reader3 said
@@ -89,7 +101,7 @@ uml_attempt() {
   cat "$work/stderr" >&2 & reader2=$!
   cat "$work/kernel" > "$work/kernel.log" & reader3=$!
   [ -z "${BULKHEAD_FORWARD:-}" ] || start_slirp
-  TMPDIR=$(memory_folder) setsid "$linux" umid=k uml_dir="$work/uml" mem="${memory}M" root=/dev/root rootfstype=hostfs rootflags=/ ro init="$work/init" \
+  TMPDIR=$(memory_folder) setsid $(one_cpu) "$linux" umid=k uml_dir="$work/uml" mem="${memory}M" root=/dev/root rootfstype=hostfs rootflags=/ ro init="$work/init" \
     con=null con0=null,fd:3 con1=null,fd:4 con2=null,fd:5 ssl=null ssl0=fd:6,fd:7 "${net[@]}" \
     </dev/null >"$work/linux.log" 2>&1 3>"$work/kernel" 4>"$work/stdout" 5>"$work/stderr" 6<"$work/in" 7>"$work/out" &
   pid=$!; uml_pid=$pid

@@ -7,7 +7,7 @@
 use bulkhead_core::decide::{endpoint_making, endpoint_removal};
 use bulkhead_core::endpoint::{Assigned, Endpoint, EndpointState, Netns, Workload};
 use bulkhead_core::host::{Flag, IfIndex, Mode};
-use bulkhead_core::ids::{DecisionId, EndpointId, Ids, NetworkId, ParentId, PlanId, Timestamp};
+use bulkhead_core::ids::{BootId, DecisionId, EndpointId, Ids, NetworkId, ParentId, PlanId, Timestamp};
 use bulkhead_core::kernel::Kernel;
 use bulkhead_core::names::{Labels, LinkName, Name};
 use bulkhead_core::network::{Network, NetworkState, ShieldWish, Subnet};
@@ -224,6 +224,7 @@ impl Raw {
             link: LinkName::new("eth0").map_err(|f| f.to_string())?,
             alias: None,
             index: self.parent,
+            boot: BootId(1),
             kind: ParentKind::Link { link_kind: "veth".into() },
             origin: Origin::Found,
             mac: None,

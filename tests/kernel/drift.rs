@@ -76,3 +76,42 @@ fn a_restart_finds_what_was_there_and_changes_nothing() {
         assert!(pings(&a, ip("192.168.30.1")));
     });
 }
+
+/// A name and an index are no identity: after the two NICs have changed places, the VLAN is made on the one it was on.
+#[test]
+fn a_vlan_stays_on_its_nic_when_the_nics_are_named_and_numbered_anew() {
+    const NICS: [(&str, &str); 2] = [("up0", "02:00:00:00:00:a0"), ("up1", "02:00:00:00:00:b0")];
+    let plug = |lab: &bulkhead_lab::Lab, nics: &[(&str, &str)]| {
+        for (name, mac) in nics {
+            lab.host.ip(&format!("link add {name} address {mac} type dummy\nlink set {name} up")).unwrap();
+        }
+    };
+    let unplug = |lab: &bulkhead_lab::Lab| drop(lab.host.ip("link del up0\nlink del up1").unwrap());
+    crate::support::site_with(
+        "",
+        |lab| plug(lab, &NICS),
+        |site| {
+            let on_up0 = json!({"name": "n", "parent": "up0.7", "subnets": [{"cidr": "10.7.0.0/24"}]});
+            site.network(&on_up0);
+            let a = site.lab.workload("a").unwrap();
+            let endpoint = site.attach("n", &a, &json!({}));
+            site.daemon.kill().unwrap();
+            unplug(site.lab);
+            plug(site.lab, &[("up0", NICS[1].1), ("up1", NICS[0].1)]);
+            site.daemon.start().unwrap();
+            site.reconnect();
+            let path = format!("/v1/networks/n/endpoints/{}", text(&endpoint, "id"));
+            eventually("the endpoint has its link again", || site.get(&path)["state"] == "attached" && a.ip("link show eth0").is_ok());
+            let vlan = site.lab.host.run(&["ip", "-d", "link", "show", "up0.7"]).unwrap();
+            assert!(vlan.contains("up0.7@up1:") && vlan.contains("vlan protocol 802.1Q id 7"), "{vlan}");
+            assert_eq!(site.get("/v1/parents/up0.7")["base"], "up1");
+            // Whoever asks for VLAN 7 of what is called up0 now does not get that of the other one.
+            let (status, faults) = site.no_network(&json!({"name": "m", "parent": "up0.7", "subnets": [{"cidr": "10.8.0.0/24"}]}));
+            assert_eq!(status, 409, "{faults:?}");
+            assert!(faults[0].contains("is VLAN 7 of up1, not VLAN 7 of up0"), "{faults:?}");
+            site.take_all_away();
+            unplug(site.lab);
+            plug(site.lab, &NICS);
+        },
+    );
+}

@@ -72,7 +72,7 @@ fn cursor(parent: &ParentBody) -> String {
 
 fn all(state: &Record, host: &Host) -> Vec<ParentBody> {
     let recorded = state.parents().map(|p| parent::show(state, host, p));
-    let others = host.links.values().filter(|l| !state.parents().any(|p| p.index == l.index && p.is(l)));
+    let others = host.links.values().filter(|l| !state.parents().any(|p| p.is(l, host)));
     let mut all: Vec<ParentBody> = recorded.chain(others.map(|l| parent::show_link(host, l))).collect();
     all.sort_by_key(cursor);
     all

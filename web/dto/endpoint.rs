@@ -227,7 +227,7 @@ pub fn state_of(endpoint: &Endpoint) -> (&'static str, Option<&str>) {
         EndpointState::Attaching { .. } => ("attaching", None),
         EndpointState::Attached => ("attached", None),
         EndpointState::Detaching { .. } => ("detaching", None),
-        EndpointState::Failed { why } => ("failed", Some(why)),
+        EndpointState::Failed { why, .. } => ("failed", Some(why)),
     }
 }
 

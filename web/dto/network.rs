@@ -265,7 +265,7 @@ pub fn state_of(network: &Network) -> (&'static str, Option<&str>) {
 /// A network as clients see it.
 pub fn show(state: &State, host: &Host, network: &Network) -> NetworkBody {
     let parent = state.parent(network.parent);
-    let link = parent.and_then(|p| host.link(p.index).filter(|l| p.is(l)));
+    let link = parent.and_then(|p| p.find(host));
     let segment = state.segment_of(network);
     let every_vlan_of = parent.and_then(|p| match reach(&p.segment(), network.mode, p.is_shielded(host)) {
         Reach::None => None,

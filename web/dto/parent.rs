@@ -123,9 +123,9 @@ pub fn shield_of(parent: &Parent, link: Option<&HostLink>) -> ShieldBody {
 
 /// A parent on record as clients see it.
 pub fn show(state: &State, host: &Host, parent: &Parent) -> ParentBody {
-    let link = host.link(parent.index).filter(|l| parent.is(l));
+    let link = parent.find(host);
     let base = match &parent.kind {
-        ParentKind::Vlan { base, base_name, .. } => Some(host.link(*base).map_or_else(|| base_name.clone(), |l| l.name.clone())),
+        ParentKind::Vlan { base, .. } => Some(base.find(host).map_or_else(|| base.name.clone(), |l| l.name.clone())),
         ParentKind::Link { .. } | ParentKind::Dummy => None,
     };
     ParentBody {

@@ -65,8 +65,10 @@ fn question(
     let state = basis.state;
     let same_segment = if needs(View::SameSegment) { groups(&keys, state.residents(&segment)) } else { Vec::new() };
     let reaches = if needs(View::Reaches) {
-        let bypassed = basis.host.link(parent.index).is_some_and(|l| l.shield.bypassed_by.is_some());
-        let shielded = network.shield == ShieldWish::On && !bypassed;
+        // The shield of a parent that comes with this network is not up yet; its plan puts it up before the first link.
+        let is_new = state.parent(parent.id).is_none();
+        let bypassed = parent.find(basis.host).is_some_and(|l| l.shield.bypassed_by.is_some());
+        let shielded = network.shield == ShieldWish::On && if is_new { !bypassed } else { parent.is_shielded(basis.host) };
         let reached = state.reached(&segment, network.mode, shielded, |p| p.is_shielded(basis.host));
         groups(&keys, reached.iter().flat_map(|s| state.residents(s)))
     } else {

@@ -42,7 +42,7 @@ pub(super) fn decide(basis: Basis<'_>, asked: &Asked, wish: &CreateNetwork, ids:
         Some(Resolved::New { parent, there }) => (Some(Arc::new(parent)), true, there),
         None => (None, false, false),
     };
-    let link = parent.as_ref().filter(|_| there).and_then(|p| basis.host.link(p.index));
+    let link = parent.as_ref().filter(|_| there).and_then(|p| p.find(basis.host));
     if let Some(parent) = &parent {
         check_parent(basis, wish, parent, link, is_new, &mut faults, &mut warnings);
     }
@@ -153,7 +153,7 @@ fn check_parent(
         }
     }
     let base = match &parent.kind {
-        ParentKind::Vlan { base, .. } => basis.host.link(*base),
+        ParentKind::Vlan { base, .. } => base.find(basis.host),
         ParentKind::Link { .. } | ParentKind::Dummy => None,
     };
     if let Some(base) = base.filter(|b| !b.up) {
@@ -174,7 +174,7 @@ fn check_mtu(basis: Basis<'_>, wish: &CreateNetwork, parent: Option<&Parent>, li
         return;
     }
     let base = match parent.map(|p| &p.kind) {
-        Some(ParentKind::Vlan { base, .. }) if link.is_none() => basis.host.link(*base),
+        Some(ParentKind::Vlan { base, .. }) if link.is_none() => base.find(basis.host),
         _ => link,
     };
     if let Some(base) = base.filter(|b| mtu > b.mtu) {

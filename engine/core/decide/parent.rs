@@ -2,6 +2,7 @@
 
 use super::listed;
 use crate::host::{Host, HostLink, LinkKind, VlanId, link_name};
+use crate::identity::LinkIdentity;
 use crate::ids::{Ids, NetworkId, ParentId, PlanId};
 use crate::names::{LinkName, shown};
 use crate::network::ShieldWish;
@@ -28,7 +29,7 @@ pub enum Resolved {
 /// Resolves the parent that `wish` asks for. Faults go to `faults`; `None` means there was one.
 pub fn resolve(state: &State, host: &Host, wish: &CreateNetwork, id: NetworkId, ids: &mut Ids, faults: &mut Faults) -> Option<Resolved> {
     let named = wish.parent.as_deref().filter(|_| !wish.internal);
-    let Some(asked) = named else { return own_dummy(wish, id, ids) };
+    let Some(asked) = named else { return own_dummy(host, wish, id, ids) };
     if let Some(link) = host.named(asked) {
         return existing(state, host, wish, link, asked, ids, faults);
     }
@@ -36,13 +37,14 @@ pub fn resolve(state: &State, host: &Host, wish: &CreateNetwork, id: NetworkId, 
 }
 
 /// A dummy of the network's own: nothing that is not on it can be reached from it.
-fn own_dummy(wish: &CreateNetwork, id: NetworkId, ids: &mut Ids) -> Option<Resolved> {
+fn own_dummy(host: &Host, wish: &CreateNetwork, id: NetworkId, ids: &mut Ids) -> Option<Resolved> {
     // The end of the id is random, its beginning is the time.
     let link = LinkName::new(&format!("bh-{:08x}", id.0 as u32)).ok()?;
     let fabric = Fabric::Alone(link.as_str().into());
     let parent = Parent {
         id: ParentId(ids.id()),
         index: ids.link_index(),
+        boot: host.boot,
         mac: Some(ids.mac()),
         alias: None,
         kind: ParentKind::Dummy,
@@ -122,7 +124,7 @@ fn existing(
         );
         return None;
     }
-    let recorded = state.parents().find(|p| p.index == link.index && p.is(link));
+    let recorded = state.parents().find(|p| p.is(link, host));
     if let Some(parent) = recorded {
         return Some(recorded_or_wait(parent));
     }
@@ -130,16 +132,29 @@ fn existing(
         faults.conflict("parent", format!("{} has an odd name", shown(&link.name)), "rename the link");
         return None;
     };
-    let (kind, fabric) = kind_and_fabric(host, link);
-    if let ParentKind::Vlan { base, .. } = &kind
-        && host.link(*base).is_some_and(|b| matches!(b.kind, LinkKind::Vlan { .. }))
-    {
-        faults.conflict("parent", format!("{asked} is a VLAN on a VLAN"), "one tag only: stacked VLANs are not supported");
-        return None;
-    }
+    let kind = match link.kind {
+        LinkKind::Vlan { base, id } => {
+            let Some(base) = host.link(base) else {
+                faults.conflict(
+                    "parent",
+                    format!("{asked} is a VLAN of a link that is not on this host"),
+                    "a link of the host's, or a VLAN on one",
+                );
+                return None;
+            };
+            if let LinkKind::Vlan { .. } = base.kind {
+                faults.conflict("parent", format!("{asked} is a VLAN on a VLAN"), "one tag only: stacked VLANs are not supported");
+                return None;
+            }
+            ParentKind::Vlan { base: LinkIdentity::of(base, host.boot), vlan: id }
+        }
+        LinkKind::Dummy => ParentKind::Dummy,
+        ref other => ParentKind::Link { link_kind: kind_text(other) },
+    };
     let parent = Parent {
         id: ParentId(ids.id()),
         index: link.index,
+        boot: host.boot,
         mac: if matches!(kind, ParentKind::Vlan { .. }) { None } else { link.permanent_mac.or(link.mac) },
         alias: None,
         origin: Origin::Found,
@@ -150,7 +165,7 @@ fn existing(
         state: ParentState::Present,
         link: name,
         kind,
-        fabric,
+        fabric: fabric_of(link),
     };
     Some(Resolved::New { parent, there: true })
 }
@@ -166,19 +181,6 @@ fn gets_shield(kind: &ParentKind, wish: &CreateNetwork) -> bool {
 
 fn recorded_or_wait(parent: &Arc<Parent>) -> Resolved {
     parent.open_plan().map_or_else(|| Resolved::Recorded(Arc::clone(parent)), Resolved::Wait)
-}
-
-fn kind_and_fabric(host: &Host, link: &HostLink) -> (ParentKind, Fabric) {
-    match link.kind {
-        LinkKind::Vlan { base, id } => {
-            let base_link = host.link(base);
-            let base_name = base_link.map_or_else(|| format!("link {base}"), |l| l.name.clone());
-            let fabric = base_link.map_or_else(|| Fabric::Wired(DEFAULT_FABRIC.into()), fabric_of);
-            (ParentKind::Vlan { base, base_name, vlan: id }, fabric)
-        }
-        LinkKind::Dummy => (ParentKind::Dummy, fabric_of(link)),
-        ref other => (ParentKind::Link { link_kind: kind_text(other) }, fabric_of(link)),
-    }
 }
 
 fn fabric_of(link: &HostLink) -> Fabric {
@@ -230,7 +232,9 @@ fn vlan(state: &State, host: &Host, wish: &CreateNetwork, asked: &str, ids: &mut
         // VLAN 30 of eth0 is there under another name; the kernel would refuse a second one.
         return existing(state, host, wish, &link.clone(), &link.name.clone(), ids, faults);
     }
-    let on_record = state.parents().find(|p| matches!(&p.kind, ParentKind::Vlan { base: b, vlan, .. } if *b == base.index && *vlan == id));
+    let on_record = state.parents().find(
+        |p| matches!(&p.kind, ParentKind::Vlan { base: b, vlan } if *vlan == id && b.find(host).is_some_and(|b| b.index == base.index)),
+    );
     if let Some(parent) = on_record {
         return Some(recorded_or_wait(parent));
     }
@@ -243,10 +247,11 @@ fn vlan(state: &State, host: &Host, wish: &CreateNetwork, asked: &str, ids: &mut
         return None;
     }
     let (link, alias) = vlan_link_name(asked, base, id)?;
-    let kind = ParentKind::Vlan { base: base.index, base_name: base.name.clone(), vlan: id };
+    let kind = ParentKind::Vlan { base: LinkIdentity::of(base, host.boot), vlan: id };
     let parent = Parent {
         id: ParentId(ids.id()),
         index: ids.link_index(),
+        boot: host.boot,
         mac: None,
         alias,
         origin: Origin::Ours,

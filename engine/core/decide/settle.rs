@@ -26,7 +26,7 @@ pub struct Aftermath {
 
 /// Settles a plan. Makings that failed are undone by now and leave the record; removals go forward and stay on record until
 /// the kernel confirms them. `free_at`: when the addresses of what is gone may be handed out again.
-pub fn settle(state: &State, settlement: &Settlement, free_at: Timestamp) -> Aftermath {
+pub fn settle(state: &State, settlement: &Settlement, now: Timestamp, free_at: Timestamp) -> Aftermath {
     let mut after = Aftermath::default();
     let Some(plan) = state.plan(settlement.plan) else { return after };
     let failed = match &settlement.result {
@@ -70,7 +70,10 @@ pub fn settle(state: &State, settlement: &Settlement, free_at: Timestamp) -> Aft
                 healed.state = if failed.is_none() { ParentState::Present } else { ParentState::Lost };
                 after.edits.push(Edit::PutParent(Arc::new(healed)));
                 let (kind, text) = match failed {
-                    None => ("parent.healed", format!("{} is as recorded again", parent.link)),
+                    None => {
+                        let after = now.0.saturating_sub(plan.id.at().0);
+                        ("parent.healed", format!("{} is as recorded again, {after} ms after it was seen not to be", parent.link))
+                    }
                     Some(why) => ("parent.lost", format!("{} could not be set right: {why}", parent.link)),
                 };
                 after.events.push((kind, parent.link.to_string(), text));
@@ -91,7 +94,7 @@ pub fn settle(state: &State, settlement: &Settlement, free_at: Timestamp) -> Aft
                 let mut healed = (**endpoint).clone();
                 healed.state = match failed {
                     None => EndpointState::Attached,
-                    Some(why) => EndpointState::Failed { why: why.to_owned() },
+                    Some(why) => EndpointState::Failed { why: why.to_owned(), at: now },
                 };
                 let (kind, text) = match failed {
                     None => ("endpoint.healed", format!("{} has its link as recorded again", endpoint.workload.name)),

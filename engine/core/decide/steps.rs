@@ -21,8 +21,9 @@ pub fn parent_making(parent: &Parent, link: Option<&HostLink>, purpose: Purpose,
                 let mac = parent.mac?;
                 steps.push(Step::AddDummy { name: name.clone(), index, mac, mtu: parent.mtu, alias });
             }
-            ParentKind::Vlan { base, base_name, vlan } => {
-                steps.push(Step::AddVlan { name: name.clone(), index, base: *base, base_name: base_name.clone(), vlan: *vlan, alias })
+            ParentKind::Vlan { base, vlan } => {
+                let (base, base_name) = (base.index, base.name.clone());
+                steps.push(Step::AddVlan { name: name.clone(), index, base, base_name, vlan: *vlan, alias })
             }
             ParentKind::Link { .. } => return None,
         }

@@ -102,7 +102,7 @@ fn edit(state: &State, op: &Op, batch: &mut Batch) -> Option<Edit> {
                 0 => EndpointState::Attaching { plan: sample::plan_id(*n) },
                 1 => EndpointState::Attached,
                 2 => EndpointState::Detaching { plan: sample::plan_id(*n) },
-                _ => EndpointState::Failed { why: "RTM_NEWLINK: \"File exists\"\n\u{0}".into() },
+                _ => EndpointState::Failed { why: "RTM_NEWLINK: \"File exists\"\n\u{0}".into(), at: Timestamp(9) },
             };
             Edit::PutEndpoint(Arc::new(endpoint))
         }

@@ -147,7 +147,8 @@ impl World {
     }
 
     pub fn settle(&mut self, plan: &Plan, result: Settled) {
-        let after = settle(&self.state, &Settlement { plan: plan.id, result }, Timestamp(self.now + 60_000));
+        let now = Timestamp(self.now);
+        let after = settle(&self.state, &Settlement { plan: plan.id, result }, now, Timestamp(self.now + 60_000));
         after.edits.iter().for_each(|e| self.state.apply(e));
     }
 

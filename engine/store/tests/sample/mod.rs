@@ -56,6 +56,7 @@ pub fn parent(n: u64) -> Parent {
         link: link_name(&link),
         alias: None,
         index: IfIndex(n as u32 + 2),
+        boot: BootId(7),
         kind: if dummy { ParentKind::Dummy } else { ParentKind::Link { link_kind: "physical".into() } },
         origin: if dummy { Origin::Ours } else { Origin::Found },
         mac: Some(Mac([2, 0, 0, 0, 0, n as u8])),
