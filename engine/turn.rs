@@ -36,6 +36,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const LOOK_WITHIN: Duration = Duration::from_millis(250);
 /// How long the host is left to settle down after a change before it is compared with the record: changes come in swarms.
 const SETTLE_DOWN: Duration = Duration::from_millis(5);
+/// How long settlements wait for a commit that takes them along; a request that follows an answer comes within that time.
+const SAVE_AFTER: Duration = Duration::from_millis(5);
+/// Turns that they wait at most while other inputs keep the writer busy.
+const UNSAVED_TURNS_MAX: usize = 64;
 /// How long an empty queue must last before the store may do what nobody should wait for.
 const IDLE_AFTER: Duration = Duration::from_millis(500);
 /// How long a stop waits for what is under way.
@@ -92,6 +96,8 @@ pub(crate) struct Writer {
     retry: Vec<(Instant, PlanId)>,
     /// Settled and published, not yet committed.
     unsaved: Batch,
+    /// For how many turns.
+    unsaved_turns: usize,
     host_changed: bool,
     /// When the host was last compared with the record.
     host_changed_at: Option<Instant>,
@@ -110,6 +116,7 @@ impl Writer {
             parked: HashMap::new(),
             retry: Vec::new(),
             unsaved: Batch::default(),
+            unsaved_turns: 0,
             // What happened between recovery and the first notice is looked at, too.
             host_changed: true,
             host_changed_at: None,
@@ -121,7 +128,8 @@ impl Writer {
     pub(crate) fn run(mut self, inputs: &Receiver<Input>) {
         let mut stop_by: Option<Instant> = None;
         loop {
-            let first = match inputs.recv_timeout(self.patience()) {
+            let patience = self.patience();
+            let first = match inputs.recv_timeout(patience) {
                 Ok(input) => Some(input),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -130,7 +138,7 @@ impl Writer {
             if waiting.iter().any(|i| matches!(i, Input::Stop)) {
                 stop_by.get_or_insert_with(|| Instant::now() + STOP_WITHIN);
             }
-            let idle = waiting.is_empty() && self.running.is_empty();
+            let idle = waiting.is_empty() && self.running.is_empty() && patience >= IDLE_AFTER;
             self.turn(waiting);
             self.try_again();
             if idle {
@@ -145,12 +153,13 @@ impl Writer {
         }
     }
 
-    /// How long to wait for an input: an idle writer has nothing unsaved.
+    /// How long to wait for an input.
     fn patience(&self) -> Duration {
         let until = |at: &Instant| at.saturating_duration_since(Instant::now());
         let retry = self.retry.iter().map(|(at, _)| until(at)).min();
         let heal = self.host_changed.then(|| self.heal_not_before.as_ref().map_or(SETTLE_DOWN, until).max(SETTLE_DOWN));
-        retry.into_iter().chain(heal).min().unwrap_or(IDLE_AFTER)
+        let save = (!self.unsaved.is_empty()).then_some(SAVE_AFTER);
+        retry.into_iter().chain(heal).chain(save).min().unwrap_or(IDLE_AFTER)
     }
 
     /// One turn.
@@ -188,7 +197,9 @@ impl Writer {
         if !requests.is_empty() {
             self.decide(requests, now);
         }
-        if let Err(e) = self.save() {
+        if !self.may_wait(quiet || !flushes.is_empty())
+            && let Err(e) = self.save()
+        {
             tracing::error!(error = %e, "settlements could not be put on record; they go with the next commit");
         }
         for done in flushes {
@@ -202,7 +213,7 @@ impl Writer {
         let mut next = self.state.clone();
         next.release_held(now, RELEASES_MAX);
         let mut batch = std::mem::take(&mut self.unsaved);
-        let saved_for_failure = batch.clone();
+        let settled_before = batch.mark();
         let mut judged = Vec::new();
         let mut parked = Vec::new();
         for mut waiting in requests {
@@ -233,7 +244,8 @@ impl Writer {
             Ok(recorded) => recorded,
             Err(e) => {
                 tracing::error!(error = %e, cause = ?std::error::Error::source(&e), "commit failed; nothing was changed");
-                self.unsaved = saved_for_failure;
+                batch.back_to(settled_before);
+                self.unsaved = batch;
                 // What they wait for may be a plan of this very turn, which there is not now.
                 let waiting = judged.into_iter().map(|(w, ..)| w).chain(parked.into_iter().map(|(_, w)| w));
                 for waiting in waiting {
@@ -246,7 +258,7 @@ impl Writer {
         self.state = next;
         let state = Arc::new(self.state.clone());
         self.shared.publish(Arc::clone(&state));
-        self.tell(batch.events);
+        self.unsaved_turns = 0;
         let mut recorded: HashMap<PlanId, Recorded<Arc<Plan>>> = recorded.into_iter().map(|p| (p.get().id, p)).collect();
         for (waiting, outcome, already) in judged {
             let Some(outcome) = outcome else {
@@ -276,6 +288,7 @@ impl Writer {
         for plan in recorded.into_values() {
             self.start(plan, None, None);
         }
+        self.tell(batch.events);
     }
 
     /// Until the plan that each waits for has settled.
@@ -342,14 +355,21 @@ impl Writer {
             self.state.apply(edit);
         }
         self.unsaved.edits.extend(edits);
-        let mut told = Vec::new();
         for (kind, subject, text) in events {
             self.state.last_event += 1;
-            told.push(Event { seq: self.state.last_event, at: now, kind: kind.to_owned(), subject, text });
+            self.unsaved.events.push(Event { seq: self.state.last_event, at: now, kind: kind.to_owned(), subject, text });
         }
-        self.unsaved.events.extend(told.iter().cloned());
         self.shared.publish(Arc::new(self.state.clone()));
-        self.tell(told);
+    }
+
+    /// Whether what is settled may wait for the next commit, which may come any moment: it is looked up in the kernel after a
+    /// crash. Healings start when they are on record, so they do not wait.
+    fn may_wait(&mut self, quiet: bool) -> bool {
+        if self.unsaved.is_empty() {
+            return true;
+        }
+        self.unsaved_turns += 1;
+        self.unsaved.plans.is_empty() && !quiet && self.unsaved_turns < UNSAVED_TURNS_MAX
     }
 
     /// Commits what is settled and published, and starts plans that came with it (healings).
@@ -359,10 +379,12 @@ impl Writer {
         }
         self.unsaved.boot = Some(self.state.boot);
         let recorded = self.store.commit(&self.unsaved)?;
-        self.unsaved = Batch::default();
+        self.unsaved_turns = 0;
+        let events = std::mem::take(&mut self.unsaved).events;
         for plan in recorded {
             self.start(plan, None, None);
         }
+        self.tell(events);
         Ok(())
     }
 

@@ -96,7 +96,27 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.edits.is_empty() && self.decisions.is_empty() && self.settlements.is_empty() && self.events.is_empty()
     }
+
+    /// How much is in it, to go [back to](Self::back_to) when what comes next is not committed.
+    pub fn mark(&self) -> Mark {
+        let Self { boot: _, edits, decisions, settlements, events, module_bytes, plans } = self;
+        Mark([edits.len(), decisions.len(), settlements.len(), events.len(), module_bytes.len(), plans.len()])
+    }
+
+    /// Leaves what was in it at `mark`.
+    pub fn back_to(&mut self, Mark([edits, decisions, settlements, events, module_bytes, plans]): Mark) {
+        self.edits.truncate(edits);
+        self.decisions.truncate(decisions);
+        self.settlements.truncate(settlements);
+        self.events.truncate(events);
+        self.module_bytes.truncate(module_bytes);
+        self.plans.truncate(plans);
+    }
 }
+
+/// See [`Batch::mark`].
+#[derive(Debug, Clone, Copy)]
+pub struct Mark([usize; 6]);
 
 /// Something that is durably on record. Only [`Store::commit`] makes one, and the kernel takes plans in no other form:
 /// so nothing can take effect before it is on record.

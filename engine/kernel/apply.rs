@@ -242,11 +242,11 @@ impl Ground for Run<'_> {
 
     fn inside(&mut self, files: &[Step], messages: &[Step]) -> Result<(), (usize, KernelError)> {
         let netns = self.netns().map_err(|e| (0, e))?;
-        let names: Vec<String> =
-            files.iter().filter_map(|s| if let Step::RefuseRa { name } = s { Some(name.as_str().to_owned()) } else { None }).collect();
-        let visited = inside::visit(&netns, move || {
-            for (at, name) in names.iter().enumerate() {
-                refuse_ra(name).map_err(|e| (at, e))?;
+        let visited = inside::visit(&netns, || {
+            for (at, step) in files.iter().enumerate() {
+                if let Step::RefuseRa { name } = step {
+                    refuse_ra(name.as_str()).map_err(|e| (at, e))?;
+                }
             }
             Socket::open().map_err(|e| (0, KernelError::io("opening a netlink socket", e)))
         });

@@ -67,7 +67,7 @@ struct Shared {
 impl Mirror {
     /// Subscribes and dumps in `home`, the host's namespace; what it gives is complete.
     pub fn start(home: &Arc<OwnedFd>, receive_buffer: usize) -> Result<Self, KernelError> {
-        let (subscribed, own_netns) = inside::visit(home, move || (subscribe(receive_buffer), netns::own_cookie()))
+        let (subscribed, own_netns) = inside::visit(home, || (subscribe(receive_buffer), netns::own_cookie()))
             .map_err(|e| KernelError::io("entering the host's network namespace", e))?;
         let socket = subscribed.map_err(|e| KernelError::io("subscribing to rtnetlink notifications", e))?;
         let own_netns = own_netns.map_err(|e| KernelError::io("asking for the host namespace's cookie (Linux 5.14 or newer)", e))?;

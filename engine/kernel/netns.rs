@@ -96,7 +96,12 @@ fn open_name(name: &str) -> Result<(OwnedFd, String), Fault> {
         return Err(Fault::new("name", format!("{} is not the name of a namespace", shown(name)), "a file name below /run/netns"));
     }
     let path = format!("/run/netns/{name}");
-    open_path("name", &path).map(|fd| (fd, path))
+    // Only root puts anything there, so what it leads to is opened at once.
+    let wrong = |what: String| Fault::new("name", what, "the name of a network namespace, as `ip netns` lists them");
+    let fd = open_file(&path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty());
+    let fd = fd.map_err(|e| wrong(format!("{}: {e}", shown(&path))))?;
+    examine(&fd).map_err(|what| wrong(format!("{} {what}", shown(&path))))?;
+    Ok((fd, path))
 }
 
 fn open_path(field: &str, path: &str) -> Result<OwnedFd, Fault> {
@@ -110,14 +115,23 @@ fn open_path(field: &str, path: &str) -> Result<OwnedFd, Fault> {
 
 /// From an O_PATH descriptor to one that can be entered, if it is a network namespace.
 fn reopen(seen: &OwnedFd) -> Result<OwnedFd, String> {
-    let system = fstatfs(seen).map_err(|e| format!("cannot be examined: {e}"))?;
-    if system.f_type != NSFS_MAGIC {
-        return Err("is not a namespace".into());
-    }
+    on_nsfs(seen)?;
     let again = format!("/proc/self/fd/{}", seen.as_raw_fd());
     let fd = open_file(again, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(|e| format!("cannot be opened: {e}"))?;
+    examine(&fd)?;
+    Ok(fd)
+}
+
+fn on_nsfs(file: &OwnedFd) -> Result<(), String> {
+    let system = fstatfs(file).map_err(|e| format!("cannot be examined: {e}"))?;
+    if system.f_type == NSFS_MAGIC { Ok(()) } else { Err("is not a namespace".into()) }
+}
+
+/// Whether it is a network namespace.
+fn examine(fd: &OwnedFd) -> Result<(), String> {
+    on_nsfs(fd)?;
     match namespace_type(fd.as_fd()) {
-        Ok(libc::CLONE_NEWNET) => Ok(fd),
+        Ok(libc::CLONE_NEWNET) => Ok(()),
         Ok(_) => Err("is a namespace of another type".into()),
         Err(e) => Err(format!("cannot be examined: {e}")),
     }
@@ -164,7 +178,7 @@ fn namespace_type(fd: BorrowedFd<'_>) -> io::Result<libc::c_int> {
 }
 
 /// Cookie of a namespace: unique within a boot and never used twice, unlike the inode.
-pub fn cookie(netns: &Arc<OwnedFd>) -> io::Result<u64> {
+pub fn cookie(netns: impl AsFd) -> io::Result<u64> {
     inside::visit(netns, own_cookie)?
 }
 

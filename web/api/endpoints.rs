@@ -8,6 +8,7 @@ use crate::dto::endpoint::{self, EndpointBody, EndpointWishBody};
 use crate::dto::plan::DryRunBody;
 use crate::dto::{ChangeParams, ForceParams, Page, PageParams, Removed, check_force, created, json};
 use crate::params::{Params, Path};
+use crate::parts::NetnsWish;
 use crate::problem::Problem;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -46,7 +47,11 @@ pub async fn attach(
     find_network(&app.engine().state(), &network)?;
     let (namespaces, who) = (Arc::clone(app.namespaces()), Arc::clone(&caller));
     let namespace = wish.namespace;
-    let opened = app.blocking(move || namespaces.open(&namespace, &who)).await?;
+    let opened = match namespace {
+        // Any path may be named, also one on a file system that hangs.
+        NetnsWish::Path(_) => app.blocking(move || namespaces.open(&namespace, &who)).await?,
+        NetnsWish::Name(_) | NetnsWish::Pid(_) => namespaces.open(&namespace, &who),
+    };
     let opened = opened.map_err(|fault| Problem::invalid(vec![fault.below("namespace")]))?;
     let request = Request::Attach(Attach {
         network,

@@ -39,7 +39,7 @@ pub(super) fn decide(basis: Basis<'_>, asked: &Asked, wish: &CreateNetwork, ids:
     let (parent, is_new, there) = match resolved {
         Some(Resolved::Wait(plan)) => return Ok(Decided::Wait(plan)),
         Some(Resolved::Recorded(parent)) => (Some(parent), false, true),
-        Some(Resolved::New { parent, there }) => (Some(Arc::new(parent)), true, there),
+        Some(Resolved::New { parent, there }) => (Some(parent), true, there),
         None => (None, false, false),
     };
     let link = parent.as_ref().filter(|_| there).and_then(|p| p.find(basis.host));

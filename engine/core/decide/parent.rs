@@ -21,7 +21,7 @@ pub enum Resolved {
     /// On record already.
     Recorded(Arc<Parent>),
     /// New on record; `there` tells whether the link exists.
-    New { parent: Parent, there: bool },
+    New { parent: Arc<Parent>, there: bool },
     /// Under way; ask again.
     Wait(PlanId),
 }
@@ -57,7 +57,7 @@ fn own_dummy(host: &Host, wish: &CreateNetwork, id: NetworkId, ids: &mut Ids) ->
         fabric,
         link,
     };
-    Some(Resolved::New { parent, there: false })
+    Some(Resolved::New { parent: Arc::new(parent), there: false })
 }
 
 /// Why a link cannot carry ipvlan links at all.
@@ -167,7 +167,7 @@ fn existing(
         kind,
         fabric: fabric_of(link),
     };
-    Some(Resolved::New { parent, there: true })
+    Some(Resolved::New { parent: Arc::new(parent), there: true })
 }
 
 /// l2 links send frames of their own making, and from a dummy a frame to its own MAC reaches the host's stack in any mode.
@@ -264,7 +264,7 @@ fn vlan(state: &State, host: &Host, wish: &CreateNetwork, asked: &str, ids: &mut
         link,
         kind,
     };
-    Some(Resolved::New { parent, there: false })
+    Some(Resolved::New { parent: Arc::new(parent), there: false })
 }
 
 /// The name asked for, or, where that is over 15 bytes, one made of the VLAN id and a hash of the base's name (FNV-1a),
