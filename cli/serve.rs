@@ -15,7 +15,7 @@ use bulkhead_core::refusal::Fault;
 use bulkhead_core::request::{PutPolicy, Request};
 use bulkhead_core::settings::Settings;
 use bulkhead_engine::{Config as Parts, Engine};
-use bulkhead_kernel::{LinuxKernel, netns};
+use bulkhead_kernel::{LinuxKernel, find, netns};
 use bulkhead_store::{LogReader, Page, SqliteStore};
 use bulkhead_wasm::{BuiltIn, Cache, WasmJudge, built_ins};
 use bulkhead_web::accounts::Accounts;
@@ -391,7 +391,7 @@ impl Namespaces for HostNamespaces {
 
     fn owns(&self, netns: &Netns, caller: &Caller) -> bool {
         let Some(uid) = caller.uid else { return false };
-        if let netns::Found::There(fd) = netns::find(netns)
+        if let find::Found::There(fd) = find::find(netns)
             && netns::owned_by(fd.as_fd(), uid)
         {
             return true;

@@ -188,7 +188,7 @@ impl Engine {
         // A full queue means that the writer is busy; the next look comes by itself.
         let _ = self.queue.try_send(input);
     }
-    /// Waits until all that is queued now has had its turn.
+    /// Waits until all that is queued now has had its turn and is on record.
     pub async fn flush(&self) {
         let (done, heard) = oneshot::channel();
         if self.queue.try_send(Input::Flush(done)).is_ok() {

@@ -20,23 +20,27 @@ use std::time::Duration;
 const SWEEP_MAX: usize = 64;
 
 impl Writer {
-    /// At start, before the first request: open plans are settled, undone or run again, then parents and endpoints are
+    /// At start, before the first request: open plans are settled, made anew or run again, then parents and endpoints are
     /// looked at. What must be made again is made in the background; nothing that is on record is judged again.
     pub(crate) fn recover(&mut self, reopened: Vec<Recorded<Arc<Plan>>>) -> Result<(), StoreError> {
         let now = clock::now();
-        let observed = self.shared.kernel.observe(&namespaces(&self.state));
+        let mut observed = self.shared.kernel.observe(&namespaces(&self.state));
+        let mut undone = false;
         let by_id: BTreeMap<_, _> = reopened.into_iter().map(|p| (p.get().id, p)).collect();
         for fix in converge::open_plans(&self.state, &observed) {
             match fix {
                 Fix::Settle(settlement) => self.settle_found(settlement, now),
-                Fix::Undo(id) => {
+                Fix::Redo(id) => {
                     let Some(plan) = by_id.get(&id) else { continue };
-                    let left = match self.shared.kernel.undo(plan) {
-                        Settled::Done => None,
-                        Settled::Failed { why, .. } => Some(why),
+                    let result = match self.shared.kernel.undo(plan) {
+                        Settled::Done => Settled::Done,
+                        Settled::Failed { why: left, .. } => {
+                            let why = "the daemon ended before it was done".to_owned();
+                            Settled::Failed { step: 0, why, left: Some(left) }
+                        }
                     };
-                    let why = "the daemon ended before it was done; it was undone at the next start".to_owned();
-                    self.settle_found(Settlement { plan: id, result: Settled::Failed { step: 0, why, left } }, now);
+                    undone = true;
+                    self.settle_found(Settlement { plan: id, result }, now);
                 }
                 Fix::Rerun(id) => {
                     if let Some(plan) = by_id.get(&id) {
@@ -45,6 +49,9 @@ impl Writer {
                 }
                 Fix::Heal { .. } => {}
             }
+        }
+        if undone {
+            observed = self.shared.kernel.observe(&namespaces(&self.state));
         }
         let then = self.state.clone();
         self.heal_parents(now);

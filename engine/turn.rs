@@ -30,7 +30,7 @@ use tokio::sync::oneshot;
 const BATCH_MAX: usize = 256;
 /// Held-back addresses that are freed in one turn.
 const RELEASES_MAX: usize = 256;
-/// How long removals that the kernel did not do wait for the next try.
+/// How long what the kernel did not do waits for the next try: at first, and doubled with each up to 64 times that.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a busy writer may put off the comparison of the host with the record.
 const LOOK_WITHIN: Duration = Duration::from_millis(250);
@@ -103,6 +103,8 @@ pub(crate) struct Writer {
     host_changed_at: Option<Instant>,
     /// A healing failed: the next look at the host waits for this, or making and undoing would chase each other.
     heal_not_before: Option<Instant>,
+    /// How many healings have failed since one succeeded.
+    heal_tries: u32,
 }
 
 impl Writer {
@@ -121,6 +123,7 @@ impl Writer {
             host_changed: true,
             host_changed_at: None,
             heal_not_before: None,
+            heal_tries: 0,
         }
     }
 
@@ -305,11 +308,14 @@ impl Writer {
 
     /// A plan's end: the record follows, whoever waits hears, and what was parked behind it may be decided again.
     fn settle(&mut self, settlement: Settlement, now: Timestamp) -> Vec<Waiting> {
-        if let (Settled::Failed { .. }, Some(plan)) = (&settlement.result, self.state.plan(settlement.plan))
-            && matches!(plan.purpose, Purpose::HealParent(_) | Purpose::HealEndpoint(_))
-        {
+        let healing =
+            self.state.plan(settlement.plan).is_some_and(|p| matches!(p.purpose, Purpose::HealParent(_) | Purpose::HealEndpoint(_)));
+        if healing && settlement.result == Settled::Done {
+            self.heal_tries = 0;
+        } else if healing {
             self.host_changed = true;
-            self.heal_not_before = Some(Instant::now() + RETRY_AFTER);
+            self.heal_not_before = Some(Instant::now() + backed_off(self.heal_tries));
+            self.heal_tries = self.heal_tries.saturating_add(1);
         }
         let Aftermath { edits, events, text, retry, removal } = settle(&self.state, &settlement, now, self.free_at(now));
         let tried_before = self.running.get(&settlement.plan).is_some_and(|r| r.tries > 0);
@@ -336,9 +342,8 @@ impl Writer {
             reply(caller.answer, result);
         }
         if let (true, Some(mut running)) = (retry, running) {
-            let wait = RETRY_AFTER.saturating_mul(1 << running.tries.min(6));
+            self.retry.push((Instant::now() + backed_off(running.tries), settlement.plan));
             running.tries = running.tries.saturating_add(1);
-            self.retry.push((Instant::now() + wait, settlement.plan));
             self.running.insert(settlement.plan, running);
             // Who is parked behind a removal that is tried again would wait for ever: they hear what stands in the way.
             for waiting in self.parked.remove(&settlement.plan).unwrap_or_default() {
@@ -424,6 +429,10 @@ impl Writer {
             let _ = self.shared.events.send(event);
         }
     }
+}
+
+fn backed_off(tries: u32) -> Duration {
+    RETRY_AFTER.saturating_mul(1 << tries.min(6))
 }
 
 /// Enters an outcome into the fork and the batch.

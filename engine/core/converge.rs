@@ -22,8 +22,8 @@ pub const FAILED_WAITS_MS: u64 = 300_000;
 pub enum Fix {
     /// An open plan turns out to be done: settle it.
     Settle(Settlement),
-    /// An open making is not complete: undo it, then settle it as failed.
-    Undo(PlanId),
+    /// An open making is not complete: undo what there is of it, and make it anew.
+    Redo(PlanId),
     /// An open removal goes forward.
     Rerun(PlanId),
     /// The record changes, and with `plan` the kernel after it.
@@ -37,27 +37,22 @@ pub enum Fix {
     },
 }
 
-/// What is to be done about open plans after a restart: a making whose work is complete is settled (its caller may have been
-/// told so), any other is undone; a removal goes forward.
+/// What is to be done about open plans after a restart. All of them go forward, as what is on record was allowed, and whoever
+/// asked may have been told that it is done: a making whose work is complete is settled, any other is made anew; a removal
+/// runs again.
 pub fn open_plans(state: &State, observed: &Observed) -> Vec<Fix> {
     state.plans().map(|plan| open_plan(state, observed, plan)).collect()
 }
 
 fn open_plan(state: &State, observed: &Observed, plan: &Plan) -> Fix {
     let done = Fix::Settle(Settlement { plan: plan.id, result: Settled::Done });
-    let complete = match plan.purpose {
-        Purpose::CreateNetwork(id) => {
-            let parent = state.network_by_id(id).and_then(|n| state.parent(n.parent));
-            parent.is_some_and(|p| p.find(&observed.host).is_some_and(|l| parent_faults(p, l).is_empty()))
-        }
-        Purpose::Attach(id) => state.endpoint_by_id(id).is_some_and(|e| endpoint_complete(state, observed, e)),
-        Purpose::HealParent(_) | Purpose::HealEndpoint(_) => true,
-        Purpose::DeleteNetwork(_) | Purpose::Detach(_) | Purpose::Sweep => return Fix::Rerun(plan.id),
-    };
     match plan.purpose {
-        // What was to be healed is looked at afresh right after this; settled, it heals anew.
-        _ if complete => done,
-        _ => Fix::Undo(plan.id),
+        // Parents, and what was to be healed, are looked at right after this: what they lack is made then.
+        Purpose::CreateNetwork(_) | Purpose::HealParent(_) | Purpose::HealEndpoint(_) => done,
+        Purpose::Attach(id) if state.endpoint_by_id(id).is_some_and(|e| endpoint_complete(state, observed, e)) => done,
+        // An address or a route that is missing is not made up for later: a workload may have taken it away.
+        Purpose::Attach(_) => Fix::Redo(plan.id),
+        Purpose::DeleteNetwork(_) | Purpose::Detach(_) | Purpose::Sweep => Fix::Rerun(plan.id),
     }
 }
 
@@ -102,7 +97,9 @@ fn parent(state: &State, host: &Host, parent: &Arc<Parent>, ids: &mut Ids) -> Op
     }
     let kind = if plan.is_some() { "parent.drifted" } else { "parent.back" };
     let what = if differs.is_empty() { "is back".to_owned() } else { differs.join(", ") };
-    Some(Fix::Heal { edits, plan, event: Some((kind, subject, format!("{} {what}", parent.link))) })
+    // One more try at what could not be set right before is nothing new.
+    let is_new = plan.is_none() || parent.state != ParentState::Lost;
+    Some(Fix::Heal { edits, plan, event: is_new.then(|| (kind, subject, format!("{} {what}", parent.link))) })
 }
 
 fn vlan_base_gone(parent: &Parent, host: &Host) -> bool {

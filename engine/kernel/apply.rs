@@ -5,9 +5,9 @@
 
 use crate::encode::{self, Ipvlan};
 use crate::error::KernelError;
+use crate::find::{self, Found};
 use crate::inside;
 use crate::mirror::{self, Mirror, RECEIVE_BUFFER};
-use crate::netns::{self, Found};
 use crate::observe;
 use crate::run::{self, Ground};
 use crate::seen::{Link, RTM_NEWLINK};
@@ -134,7 +134,7 @@ impl Run<'_> {
         let Some(record) = &self.plan.netns else {
             return Err(KernelError::io("a step inside a namespace, in a plan that names none", Errno::INVAL));
         };
-        match netns::find(record) {
+        match find::find(record) {
             Found::There(netns) => {
                 self.netns = Some(Arc::clone(&netns));
                 Ok(netns)

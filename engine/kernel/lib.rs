@@ -6,6 +6,7 @@
 mod apply;
 mod encode;
 mod error;
+pub mod find;
 mod inside;
 mod mirror;
 mod modules;

@@ -1,4 +1,5 @@
-//! Network namespaces as requests name them: opened once, examined before anything else, found again after a restart.
+//! Network namespaces as requests name them: opened once, examined before anything else. [`find`](crate::find) finds them
+//! again after a restart.
 //!
 //! A client may name any path. So the file is first opened without opening what it stands for (O_PATH: no FIFO blocks, no
 //! device is touched), then known to be a namespace by its file system (nsfs), and only then opened for real through
@@ -11,14 +12,12 @@ use bulkhead_core::ids::BootId;
 use bulkhead_core::names::shown;
 use bulkhead_core::refusal::Fault;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, fstat, fstatfs, open as open_file, stat};
+use rustix::fs::{Mode, OFlags, fstat, fstatfs, open as open_file, stat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// File system type of namespaces (include/uapi/linux/magic.h).
@@ -114,7 +113,7 @@ fn open_path(field: &str, path: &str) -> Result<OwnedFd, Fault> {
 }
 
 /// From an O_PATH descriptor to one that can be entered, if it is a network namespace.
-fn reopen(seen: &OwnedFd) -> Result<OwnedFd, String> {
+pub(crate) fn reopen(seen: &OwnedFd) -> Result<OwnedFd, String> {
     on_nsfs(seen)?;
     let again = format!("/proc/self/fd/{}", seen.as_raw_fd());
     let fd = open_file(again, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(|e| format!("cannot be opened: {e}"))?;
@@ -211,227 +210,10 @@ pub fn boot_id() -> Result<BootId, KernelError> {
     Ok(*BOOT.get_or_init(|| boot))
 }
 
-/// A recorded namespace, looked for.
-#[derive(Debug, Clone)]
-pub enum Found {
-    /// It is there.
-    There(Arc<OwnedFd>),
-    /// No process, mount or descriptor that we can see holds it any more.
-    Gone,
-    /// Part of the host could not be looked at, so nothing is concluded.
-    Unknown(String),
-}
-
-/// Finds a namespace again by its record. See [`find_all`].
-pub fn find(netns: &Netns) -> Found {
-    find_all(std::slice::from_ref(netns)).pop().unwrap_or(Found::Gone)
-}
-
-/// Finds namespaces again: by the recorded path; by the namespaces that are mounted here (`ip netns`, dockerd, CRI); by
-/// processes; by what is mounted in other mount namespaces; by descriptors that processes hold. The inode says which ones
-/// to look at, the cookie proves it. What only a socket keeps alive is not found: the kernel shows such a holder nowhere.
-pub fn find_all(wanted: &[Netns]) -> Vec<Found> {
-    let mut search = Search::new(wanted);
-    search.recorded(wanted);
-    if !search.open.is_empty() {
-        search.mounts(Path::new("/proc/thread-self/mountinfo"), Path::new(""));
-    }
-    if !search.open.is_empty() {
-        let processes = processes();
-        search.by_link(&processes, |process| Ok(vec![process.join("ns/net")]), linked_inode);
-        if !search.open.is_empty() {
-            search.other_mounts(&processes);
-        }
-        if !search.open.is_empty() {
-            let descriptors = |process: &Path| Ok(fs::read_dir(process.join("fd"))?.flatten().map(|entry| entry.path()).collect());
-            search.by_link(&processes, descriptors, open_inode);
-        }
-    }
-    search.found.into_iter().map(|found| found.unwrap_or_else(|| search.hidden.clone().map_or(Found::Gone, Found::Unknown))).collect()
-}
-
-/// All processes, as folders of /proc.
-fn processes() -> Vec<PathBuf> {
-    let is_process = |path: &PathBuf| path.file_name().is_some_and(|n| n.as_encoded_bytes().iter().all(u8::is_ascii_digit));
-    fs::read_dir("/proc").map(|entries| entries.flatten().map(|e| e.path()).filter(is_process).collect()).unwrap_or_default()
-}
-
-struct Search<'a> {
-    wanted: &'a [Netns],
-    found: Vec<Option<Found>>,
-    /// Those not found yet, by inode: two records may name one inode, at different times.
-    open: HashMap<u64, Vec<usize>>,
-    /// Why the search is not complete, if so.
-    hidden: Option<String>,
-}
-
-impl<'a> Search<'a> {
-    fn new(wanted: &'a [Netns]) -> Self {
-        let mut search = Search { wanted, found: vec![None; wanted.len()], open: HashMap::new(), hidden: None };
-        let boot = match boot_id() {
-            Ok(boot) => boot,
-            Err(e) => {
-                search.hidden = Some(e.why());
-                return search;
-            }
-        };
-        for (at, netns) in wanted.iter().enumerate() {
-            if netns.id.boot == boot {
-                search.open.entry(netns.inode).or_default().push(at);
-            } else {
-                // Namespaces do not outlive their boot.
-                search.found[at] = Some(Found::Gone);
-            }
-        }
-        search
-    }
-
-    fn recorded(&mut self, wanted: &[Netns]) {
-        for netns in wanted {
-            self.look(Path::new(&netns.named), netns.inode);
-        }
-    }
-
-    /// Opens `path`, which should be the namespace with `inode`, and takes it if its cookie is one that is wanted.
-    fn look(&mut self, path: &Path, inode: u64) {
-        let Some(candidates) = self.open.get(&inode) else { return };
-        let Ok(seen) = open_file(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else { return };
-        if fstat(&seen).map(|s| s.st_ino) != Ok(inode) {
-            return;
-        }
-        let Ok(fd) = reopen(&seen).map(Arc::new) else { return };
-        match cookie(&fd) {
-            Ok(cookie) => {
-                let (hits, rest): (Vec<usize>, Vec<usize>) = candidates.iter().partition(|at| self.wanted[**at].id.cookie == cookie);
-                for at in hits {
-                    self.found[at] = Some(Found::There(Arc::clone(&fd)));
-                }
-                if rest.is_empty() {
-                    self.open.remove(&inode);
-                } else {
-                    self.open.insert(inode, rest);
-                }
-            }
-            Err(e) => self.hide(format!("{}: cannot be entered: {e}", path.display())),
-        }
-    }
-
-    /// Namespaces that are mounted, by mountinfo (proc_pid_mountinfo(5)): field 4 is `net:[INODE]`, field 5 the mount point.
-    fn mounts(&mut self, mountinfo: &Path, root: &Path) {
-        let text = match fs::read(mountinfo) {
-            Ok(text) => String::from_utf8_lossy(&text).into_owned(),
-            Err(e) => return self.missed(mountinfo, &e),
-        };
-        for line in text.lines() {
-            let mut fields = line.split(' ').skip(3);
-            if let (Some(inode), Some(point)) = (fields.next().and_then(inode_of), fields.next()) {
-                let point = unescape(point);
-                let path = if root.as_os_str().is_empty() { PathBuf::from(point) } else { root.join(point.trim_start_matches('/')) };
-                self.look(&path, inode);
-            }
-        }
-    }
-
-    /// One look at each mount namespace that is not ours, through a process in it.
-    fn other_mounts(&mut self, processes: &[PathBuf]) {
-        let mut seen: BTreeSet<PathBuf> = fs::read_link("/proc/thread-self/ns/mnt").into_iter().collect();
-        for process in processes {
-            match fs::read_link(process.join("ns/mnt")) {
-                Ok(namespace) => {
-                    if seen.insert(namespace) {
-                        self.mounts(&process.join("mountinfo"), &process.join("root"));
-                    }
-                }
-                Err(e) => self.missed(process, &e),
-            }
-            if self.open.is_empty() {
-                return;
-            }
-        }
-    }
-
-    /// What `list` gives for each process, as far as it has the inode of a namespace that is looked for.
-    fn by_link(&mut self, processes: &[PathBuf], list: impl Fn(&Path) -> io::Result<Vec<PathBuf>>, inode: fn(&Path) -> io::Result<u64>) {
-        for process in processes {
-            let links = match list(process) {
-                Ok(links) => links,
-                Err(e) => {
-                    self.missed(process, &e);
-                    continue;
-                }
-            };
-            for link in links {
-                match inode(&link) {
-                    Ok(inode) => self.look(&link, inode),
-                    Err(e) => self.missed(&link, &e),
-                }
-            }
-            if self.open.is_empty() {
-                return;
-            }
-        }
-    }
-
-    /// A process that ended meanwhile holds nothing; one that we may not look at might.
-    fn missed(&mut self, path: &Path, error: &io::Error) {
-        if error.kind() == io::ErrorKind::PermissionDenied {
-            self.hide(format!("{}: {error} (CAP_SYS_PTRACE is needed)", path.display()));
-        }
-    }
-
-    fn hide(&mut self, why: String) {
-        self.hidden.get_or_insert(why);
-    }
-}
-
-/// Inode of the namespace that a link of /proc/PID/ns names.
-fn linked_inode(link: &Path) -> io::Result<u64> {
-    let target = fs::read_link(link)?;
-    Ok(target.to_str().and_then(inode_of).unwrap_or(0))
-}
-
-/// Inode of what a descriptor of /proc/PID/fd stands for. Its text would not do: a namespace that was opened through a
-/// mount shows that path, and `/` once it is unmounted. No file system is asked anew, so none that hangs can hold us up.
-fn open_inode(link: &Path) -> io::Result<u64> {
-    let seen = rustix::fs::statx(rustix::fs::CWD, link, AtFlags::STATX_DONT_SYNC, StatxFlags::INO)?;
-    Ok(seen.stx_ino)
-}
-
-/// `net:[4026532281]` → 4026532281.
-fn inode_of(text: &str) -> Option<u64> {
-    text.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
-}
-
-/// Mount points have blanks and backslashes as `\040` (fs/proc_namespace.c, `mangle`).
-fn unescape(text: &str) -> String {
-    let mut plain = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        let octal = tail.get(..3).and_then(|d| std::str::from_utf8(d).ok()).and_then(|d| u8::from_str_radix(d, 8).ok());
-        match octal.filter(|_| byte == b'\\') {
-            Some(value) => {
-                plain.push(value);
-                rest = &tail[3..];
-            }
-            None => {
-                plain.push(byte);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&plain).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn inodes_and_mount_points_are_read() {
-        assert_eq!(inode_of("net:[4026532281]"), Some(4_026_532_281));
-        assert_eq!(inode_of("mnt:[4026532281]"), None);
-        assert_eq!(unescape(r"/run/a\040b\134c\09"), r"/run/a b\c\09");
-    }
+    use std::path::Path;
 
     #[test]
     fn the_own_namespace_is_refused_by_every_name() {
@@ -465,12 +247,5 @@ mod tests {
         for pid in [0, -1, i32::MIN, i32::MAX] {
             assert_eq!(open(&NetnsWish::Pid(pid)).unwrap_err().field, "pid");
         }
-    }
-
-    #[test]
-    fn a_namespace_of_another_boot_is_gone() {
-        let id = NetnsId { cookie: own_cookie().unwrap(), boot: BootId(1) };
-        let netns = Netns { id, inode: 1, named: "/proc/thread-self/ns/net".into() };
-        assert!(matches!(find(&netns), Found::Gone));
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::encode;
 use crate::error::KernelError;
+use crate::find::{Found, find_all};
 use crate::inside;
-use crate::netns::{Found, find_all};
 use crate::seen::{self, Link, RTM_NEWNSID};
 use crate::socket::{Refusal, Socket};
 use crate::wire;

@@ -75,6 +75,7 @@ pub async fn list(State(app): State<App>, mut params: Params) -> Answered {
     let limit = params.limit();
     let before = params.parsed("cursor", "next of the page before", number).map(DecisionId);
     params.check()?;
+    app.engine().flush().await;
     let found = app.log().decisions(filter, before, limit.saturating_add(1)).await?;
     let page = Page::of(found.iter(), limit, |d| d.decision.id.to_string());
     Ok(json(StatusCode::OK, &page.map(|d| decision::show(d, false))))
@@ -85,6 +86,7 @@ pub async fn list(State(app): State<App>, mut params: Params) -> Answered {
     responses((status = 200, description = "The decision", body = DecisionBody)))]
 pub async fn inspect(State(app): State<App>, Path(text): Path<String>, params: Params) -> Answered {
     params.check()?;
+    app.engine().flush().await;
     let found = match number(&text) {
         Some(id) => app.log().decision(DecisionId(id)).await?,
         None => None,

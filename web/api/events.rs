@@ -29,6 +29,7 @@ pub async fn list(State(app): State<App>, mut params: Params) -> Answered {
     let after = params.parsed("after", "the number of an event, or 0", fits).unwrap_or(0);
     let limit = params.limit();
     params.check()?;
+    app.engine().flush().await;
     let found = app.log().events_after(after, limit.saturating_add(1)).await?;
     Ok(json(StatusCode::OK, &Page::of(found.into_iter(), limit, |e| e.seq.to_string()).map(show_event)))
 }

@@ -76,7 +76,13 @@ pub fn settle(state: &State, settlement: &Settlement, now: Timestamp, free_at: T
                     }
                     Some(why) => ("parent.lost", format!("{} could not be set right: {why}", parent.link)),
                 };
-                after.events.push((kind, parent.link.to_string(), text));
+                let told = failed.is_some_and(|why| {
+                    let why = NetworkState::Degraded { why: format!("parent {}: {why}", parent.link) };
+                    state.networks_of(id).all(|n| n.state == why)
+                });
+                if !told {
+                    after.events.push((kind, parent.link.to_string(), text));
+                }
                 for network in state.networks_of(id) {
                     let mut next = (**network).clone();
                     next.state = match failed {

@@ -2,7 +2,7 @@
 
 use crate::bed::{Bed, Result, Wish, boot};
 use bulkhead_core::plan::Settled;
-use bulkhead_kernel::{netns, sent};
+use bulkhead_kernel::{find, sent};
 use std::time::Instant;
 
 #[test]
@@ -24,7 +24,7 @@ fn microseconds() -> Result {
         let open = open.ok_or("not opened")?;
         timed(1, &mut || assert_eq!(bed.apply(&wish.attach(&open.record), Some(&open)), Settled::Done));
         timed(2, &mut || assert_eq!(bed.apply(&wish.detach(&open.record), Some(&open)), Settled::Done));
-        timed(3, &mut || assert!(matches!(netns::find(&open.record), netns::Found::There(_))));
+        timed(3, &mut || assert!(matches!(find::find(&open.record), find::Found::There(_))));
     }
     let after = sent();
     for (what, times) in ["open (with a thread of the lab's)", "attach", "detach", "find by path"].iter().zip(&mut times) {

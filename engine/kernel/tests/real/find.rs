@@ -5,7 +5,8 @@ use bulkhead_core::endpoint::{Netns, NetnsId};
 use bulkhead_core::kernel::Kernel;
 use bulkhead_core::observed::NetnsSeen;
 use bulkhead_core::plan::Settled;
-use bulkhead_kernel::netns::{self, Found, NetnsWish};
+use bulkhead_kernel::find::{self, Found};
+use bulkhead_kernel::netns::{self, NetnsWish};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 
@@ -24,11 +25,11 @@ impl Running {
 }
 
 fn there(netns: &Netns) -> bool {
-    matches!(netns::find(netns), Found::There(_))
+    matches!(find::find(netns), Found::There(_))
 }
 
 fn gone(netns: &Netns) -> bool {
-    matches!(netns::find(netns), Found::Gone)
+    matches!(find::find(netns), Found::Gone)
 }
 
 /// A record with nothing in it that leads there but the inode.
@@ -51,6 +52,24 @@ fn found_by_path_by_mount_by_process_and_by_descriptor() -> Result {
     assert!(there(&record), "by a process");
     drop(process);
     assert!(there(&record), "by a descriptor");
+    drop(holder);
+    soon("nobody holds it", || gone(&record));
+    Ok(())
+}
+
+/// A process that left a namespace, and kept a socket that it had opened there.
+#[test]
+fn found_by_a_socket_that_alone_keeps_it_alive() -> Result {
+    let bed = Bed::new()?;
+    let a = bed.lab.workload("a")?;
+    let record = bed.open(&a)?.record;
+    let socket = a.enter(|| std::net::UdpSocket::bind("127.0.0.1:0"))??;
+    drop(a);
+    // What is left of the lab's workload ends a little later.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(there(&record), "by a socket of this process");
+    let holder = Running(Command::new("sleep").arg("1000").stdin(std::os::fd::OwnedFd::from(socket)).spawn()?);
+    assert!(there(&record), "by a socket of another process");
     drop(holder);
     soon("nobody holds it", || gone(&record));
     Ok(())
@@ -102,7 +121,7 @@ fn many_are_found_in_one_go() -> Result {
     let namespaces = (0..20).map(|n| bed.lab.workload(&format!("n{n}"))).collect::<std::result::Result<Vec<_>, _>>()?;
     let mut records = namespaces.iter().map(|n| Ok(nameless(&bed.open(n)?.record))).collect::<Result<Vec<_>>>()?;
     records.insert(7, Netns { id: NetnsId { cookie: 1 << 50, boot: boot() }, inode: 1, named: "/none".into() });
-    let found = netns::find_all(&records);
+    let found = find::find_all(&records);
     assert_eq!(found.iter().filter(|f| matches!(f, Found::There(_))).count(), 20);
     assert!(matches!(found[7], Found::Gone));
     for (record, found) in records.iter().zip(&found) {
