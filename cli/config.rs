@@ -1,7 +1,7 @@
 //! What the operator configures: a TOML file, and flags, which win. All that is wrong is told at once, and what nobody knows is
 //! refused with the nearest that is known.
 
-use crate::serve::Serve;
+use crate::options::{LogFormat, Serve};
 use bulkhead_core::caller::Grant;
 use bulkhead_core::refusal::Fault;
 use bulkhead_core::settings::DefaultPool;
@@ -12,15 +12,6 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
 
 /// All that can be configured.
 #[derive(Debug, Clone, PartialEq)]

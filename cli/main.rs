@@ -2,6 +2,9 @@
 
 mod config;
 mod demo;
+mod modules;
+mod options;
+mod parts;
 mod serve;
 
 use clap::{Parser, Subcommand};
@@ -17,7 +20,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(Box<serve::Serve>),
+    Serve(Box<options::Serve>),
     Demo(demo::Demo),
 }
 

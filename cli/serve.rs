@@ -3,90 +3,30 @@
 //! In the order in which things can fail without having touched anything: configuration, rights, the socket's path, the
 //! record, the policies' engine, the kernel. Then record and kernel are made to agree, and only then does a door open.
 
-use crate::config::{Config, LogFormat};
-use bulkhead_core::caller::Caller;
-use bulkhead_core::endpoint::Netns;
-use bulkhead_core::event::Event;
-use bulkhead_core::ids::DecisionId;
+use crate::config::Config;
+use crate::modules::{load_modules, set_up_built_ins};
+use crate::options::{LogFormat, Serve};
+use crate::parts::{HostNamespaces, RecordLog, WasmModules};
 use bulkhead_core::kernel::Kernel;
-use bulkhead_core::names::{Name, shown};
-use bulkhead_core::policy::{Change, Description, Digest, Module, PolicyMode, Scope};
-use bulkhead_core::refusal::Fault;
-use bulkhead_core::request::{PutPolicy, Request};
+use bulkhead_core::names::shown;
 use bulkhead_core::settings::Settings;
 use bulkhead_engine::{Config as Parts, Engine};
-use bulkhead_kernel::{LinuxKernel, find, netns};
-use bulkhead_store::{LogReader, Page, SqliteStore};
-use bulkhead_wasm::{BuiltIn, Cache, WasmJudge, built_ins};
+use bulkhead_kernel::LinuxKernel;
+use bulkhead_store::{LogReader, SqliteStore};
+use bulkhead_wasm::{Cache, WasmJudge};
 use bulkhead_web::accounts::Accounts;
 use bulkhead_web::auth::TcpGuard;
 use bulkhead_web::listen::{self, TcpDoor, UnixDoor};
-use bulkhead_web::parts::{DecisionFilter, Later, Log, LoggedDecision, Modules, Namespaces, NetnsWish, OpenNetns, PlanOutcome};
 use bulkhead_web::token::{self, TokenHash};
 use bulkhead_web::{App, router};
-use clap::Args;
 use std::error::Error;
 use std::fs::{self, DirBuilder};
-use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-
-/// Runs the daemon.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  bulkhead serve --socket /run/bulkhead/bulkhead.sock --database /var/lib/bulkhead/bulkhead.db
-  bulkhead serve --config /etc/bulkhead.toml --listen 127.0.0.1:8420
-
-The configuration file (TOML) has these keys, and no others; flags win:
-  socket, socket_group, socket_mode = \"0660\", database, listen = \"127.0.0.1:PORT\", hosts = [\"name:port\"], admins = [\"user\", 1000],
-  hold_back_s = 60, sweep_s = 5, allow_unjudged = false, log = \"text\"|\"json\",
-  [[pools]] base = \"10.64.0.0/10\", size = 24
-  [[grants]] group|user = \"cards-ops\", labels = {tier = [\"cards\"]}
-  [limits] body_bytes_max, module_bytes_max, head_bytes_max, headers_max, head_within_s, body_within_s, answer_within_s,
-           connections_max, blocking_max, stop_within_s
-
-RUST_LOG chooses what is logged, such as RUST_LOG=debug or RUST_LOG=bulkhead_web=debug,info.")]
-pub struct Serve {
-    /// Configuration file (TOML).
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Unix socket [default: /run/bulkhead/bulkhead.sock].
-    #[arg(long, value_name = "PATH")]
-    pub socket: Option<PathBuf>,
-    /// Group of the unix socket, by name or number; its members may connect.
-    #[arg(long, value_name = "GROUP")]
-    pub socket_group: Option<String>,
-    /// Database, made if it is not there [default: /var/lib/bulkhead/bulkhead.db].
-    #[arg(long, value_name = "PATH")]
-    pub database: Option<PathBuf>,
-    /// Loopback address to listen on as well. Requests there need the token in the file `token` beside the database.
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub listen: Option<SocketAddr>,
-    /// A further name (or name:port) that requests over TCP may be meant for; may be repeated.
-    #[arg(long, value_name = "HOST")]
-    pub host: Vec<String>,
-    /// A user, by name or uid, who is an admin; may be repeated. uid 0 always is.
-    #[arg(long, value_name = "USER")]
-    pub admin: Vec<String>,
-    /// How long a freed address is not handed out again, in seconds [default: 60].
-    #[arg(long, value_name = "SECONDS")]
-    pub hold_back_s: Option<u64>,
-    /// Allow what no enforcing policy judges; it is recorded as unjudged.
-    #[arg(long)]
-    pub allow_unjudged: bool,
-    /// How log lines look [default: text].
-    #[arg(long, value_name = "FORMAT")]
-    pub log: Option<LogFormat>,
-    /// Make a new token for TCP; the one before is worth nothing from then on.
-    #[arg(long)]
-    pub new_token: bool,
-}
 
 /// Runs the daemon until it is told to stop.
 pub fn run(options: &Serve) -> ExitCode {
@@ -319,131 +259,4 @@ fn ready_token(store: &mut SqliteStore, database: &Path, anew: bool) -> Started<
     let hash = TokenHash::of(&token);
     store.set_token_hash(hash.as_bytes())?;
     Ok(hash)
-}
-
-/// Makes all modules on record ready to judge. One that cannot be loaded leaves the others serving: its policies deny.
-async fn load_modules(engine: &Engine, judge: &Arc<WasmJudge>, log: &LogReader) -> Started<()> {
-    let digests: Vec<Digest> = engine.state().modules().map(|m| m.digest).collect();
-    for digest in digests {
-        // Bytes that are not there are told apart from their digest, like any others that are not the right ones.
-        let bytes = log.module_bytes(digest).await?.unwrap_or_default();
-        let judge = Arc::clone(judge);
-        // The judge tells of a failure itself.
-        let _ = tokio::task::spawn_blocking(move || judge.load(digest, &bytes)).await?;
-    }
-    Ok(())
-}
-
-/// A fresh database gets the built-in policies, enforced, as requests on record. No door is open before all of them are there, so
-/// fewer decisions than these take means that a first start was cut off: each request that was done then is a repeat now.
-async fn set_up_built_ins(engine: &Engine, judge: &Arc<WasmJudge>) -> Started<()> {
-    let all = built_ins();
-    if engine.state().last_decision >= 2 * all.len() as u64 {
-        return Ok(());
-    }
-    let system = Caller {
-        name: "system".into(),
-        uid: None,
-        groups: Vec::new(),
-        door: "start".into(),
-        peer: format!("pid {}", std::process::id()),
-        admin: true,
-    };
-    let change = Change { reason: Some("a fresh database starts with the built-in policies".into()), ..Change::default() };
-    for BuiltIn { name, bytes, default_settings } in all {
-        let wrong = |what: &dyn std::fmt::Display| format!("the built-in policy {name} cannot be set up: {what}");
-        let admitting = Arc::clone(judge);
-        let admitted = tokio::task::spawn_blocking(move || admitting.admit(bytes)).await?.map_err(|e| wrong(&e))?;
-        let digest = admitted.digest;
-        let module = Request::PutModule(Arc::new(Module { built_in: true, ..admitted }));
-        engine.ask_with(module, system.clone(), change.clone(), None, None, Some((digest, bytes.into()))).await.map_err(|e| wrong(&e))?;
-        let settings: serde_json::Value = serde_json::from_str(default_settings).map_err(|e| wrong(&e))?;
-        let description = judge.check_settings(digest, &settings).map_err(|e| wrong(&e))?;
-        let name = Name::new(name).map_err(|e| wrong(&e))?;
-        let policy =
-            PutPolicy { name, module: digest, settings, description, mode: PolicyMode::Enforce, scope: Scope::default(), new_only: false };
-        engine.ask(Request::PutPolicy(policy), system.clone(), change.clone(), None, None).await.map_err(|e| wrong(&e))?;
-    }
-    Ok(())
-}
-
-/// The namespaces of this host.
-struct HostNamespaces;
-
-impl Namespaces for HostNamespaces {
-    fn open(&self, wish: &NetnsWish, caller: &Caller) -> Result<OpenNetns, Fault> {
-        let named = match wish {
-            NetnsWish::Path(path) => netns::NetnsWish::Path(path.clone()),
-            NetnsWish::Name(name) => netns::NetnsWish::Name(name.clone()),
-            NetnsWish::Pid(pid) => netns::NetnsWish::Pid(*pid),
-        };
-        let opened = netns::open(&named).map_err(|fault| match wish {
-            // The daemon sees more of the file system than its callers: what it saw there is not told to everybody.
-            NetnsWish::Path(path) if !caller.admin => {
-                let wrong = format!("{} is not there, or not a network namespace of {}", shown(path), caller.name);
-                Fault::new(fault.field, wrong, "the path of a network namespace that your user owns")
-            }
-            _ => fault,
-        })?;
-        let is_callers = caller.admin || caller.uid.is_some_and(|uid| opened.owned_by(uid));
-        Ok(OpenNetns { netns: opened.record, fd: opened.fd, is_callers })
-    }
-
-    fn owns(&self, netns: &Netns, caller: &Caller) -> bool {
-        let Some(uid) = caller.uid else { return false };
-        if let find::Found::There(fd) = find::find(netns)
-            && netns::owned_by(fd.as_fd(), uid)
-        {
-            return true;
-        }
-        // Named by a process of the caller's that still is in it.
-        let pid = netns.named.strip_prefix("/proc/").and_then(|p| p.strip_suffix("/ns/net")).and_then(|p| p.parse().ok());
-        let opened = pid.and_then(|pid| netns::open(&netns::NetnsWish::Pid(pid)).ok());
-        opened.is_some_and(|o| o.record.id == netns.id && o.owned_by(uid))
-    }
-}
-
-/// The modules of the judge.
-struct WasmModules(Arc<WasmJudge>);
-
-impl Modules for WasmModules {
-    fn admit(&self, bytes: &[u8]) -> Result<Module, Vec<Fault>> {
-        self.0.admit(bytes).map_err(|e| vec![Fault::new("", e.to_string(), "")])
-    }
-    fn check_settings(&self, module: Digest, settings: &serde_json::Value) -> Result<Arc<Description>, Vec<Fault>> {
-        self.0.check_settings(module, settings).map_err(|refused| {
-            let fault =
-                |v: bulkhead_core::policy::Violation| Fault::new(v.field.unwrap_or_default(), v.message, v.remedy.unwrap_or_default());
-            refused.violations.into_iter().map(fault).collect()
-        })
-    }
-    fn unload(&self, module: Digest) {
-        self.0.unload(module);
-    }
-}
-
-/// The log of the record.
-struct RecordLog(LogReader);
-
-impl Log for RecordLog {
-    fn decision(&self, id: DecisionId) -> Later<'_, Option<LoggedDecision>> {
-        Box::pin(async move { Ok(self.0.decision(id).await?.map(logged)) })
-    }
-    fn decisions(&self, filter: DecisionFilter, before: Option<DecisionId>, limit: usize) -> Later<'_, Vec<LoggedDecision>> {
-        let DecisionFilter { caller, operation, subject, object, verdict, policy, since, until } = filter;
-        let filter = bulkhead_store::DecisionFilter { caller, operation, subject, object, verdict, policy, since, until };
-        let page = before.map_or(Page::Newest, Page::Before);
-        Box::pin(async move { Ok(self.0.decisions(&filter, page, limit).await?.into_iter().map(logged).collect()) })
-    }
-    fn events_after(&self, seq: u64, limit: usize) -> Later<'_, Vec<Event>> {
-        Box::pin(self.0.events_after(seq, limit))
-    }
-    fn module_bytes(&self, module: Digest) -> Later<'_, Option<Vec<u8>>> {
-        Box::pin(self.0.module_bytes(module))
-    }
-}
-
-fn logged(found: bulkhead_store::LoggedDecision) -> LoggedDecision {
-    let outcome = |o: bulkhead_store::Outcome| PlanOutcome { plan: o.plan, recorded_at: o.recorded_at, text: o.text };
-    LoggedDecision { decision: found.decision, outcomes: found.outcomes.into_iter().map(outcome).collect() }
 }

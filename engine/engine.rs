@@ -6,8 +6,11 @@
 
 use crate::answer::{Answer, Failure};
 use crate::clock;
+use crate::input::{Input, Waiting};
 use crate::lanes::Lanes;
-use crate::turn::{Input, Waiting, Writer};
+use crate::shared::Shared;
+use crate::sweep;
+use crate::turn::Writer;
 use bulkhead_core::caller::Caller;
 use bulkhead_core::decide::{self, Basis, Decided};
 use bulkhead_core::event::Event;
@@ -55,25 +58,6 @@ pub enum StartError {
     Thread(#[from] std::io::Error),
 }
 
-/// What all threads share.
-pub(crate) struct Shared {
-    pub(crate) published: RwLock<Arc<State>>,
-    pub(crate) kernel: Arc<dyn Kernel>,
-    pub(crate) judge: Arc<dyn Judge + Send + Sync>,
-    pub(crate) settings: Settings,
-    pub(crate) events: broadcast::Sender<Event>,
-    pub(crate) stopping: AtomicBool,
-}
-
-impl Shared {
-    pub(crate) fn state(&self) -> Arc<State> {
-        Arc::clone(&self.published.read().unwrap_or_else(PoisonError::into_inner))
-    }
-    pub(crate) fn publish(&self, state: Arc<State>) {
-        *self.published.write().unwrap_or_else(PoisonError::into_inner) = state;
-    }
-}
-
 /// A handle; cheap to clone. The engine stops when [`Engine::stop`] is called.
 #[derive(Clone)]
 pub struct Engine {
@@ -109,7 +93,7 @@ impl Engine {
         }));
         let thread = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(&inputs))?;
         if let Some(every) = sweep {
-            crate::reconcile::start_sweeping(Arc::clone(&shared), queue.clone(), every)?;
+            sweep::start(Arc::clone(&shared), queue.clone(), every)?;
         }
         Ok(Self { shared, queue, writer: Arc::new(Mutex::new(Some(thread))) })
     }
@@ -184,7 +168,17 @@ impl Engine {
     pub fn watch(&self) -> broadcast::Receiver<Event> {
         self.shared.events.subscribe()
     }
-    pub(crate) fn put(&self, input: Input) {
+    /// Looks at every namespace on record now, and heals what differs. Comes back when the record has heard of it; what must be
+    /// made again is made in the background.
+    pub async fn look(&self) {
+        let then = self.state();
+        let all = sweep::namespaces(&then);
+        let kernel = Arc::clone(self.kernel());
+        let Ok(observed) = tokio::task::spawn_blocking(move || kernel.observe(&all)).await else { return };
+        self.put(Input::Observed { observed: Box::new(observed), then });
+        self.flush().await;
+    }
+    fn put(&self, input: Input) {
         // A full queue means that the writer is busy; the next look comes by itself.
         let _ = self.queue.try_send(input);
     }

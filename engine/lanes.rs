@@ -1,7 +1,7 @@
 //! Carries recorded plans to the kernel. Makings of one parent keep their order, lanes run side by side; removals of
 //! endpoints run outside lanes, many at once, as each waits for RCU.
 
-use crate::turn::Input;
+use crate::input::Input;
 use bulkhead_core::ids::ParentId;
 use bulkhead_core::kernel::Kernel;
 use bulkhead_core::plan::{Plan, Purpose, Settlement};

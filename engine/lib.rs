@@ -7,8 +7,12 @@ pub mod answer;
 pub mod clock;
 pub mod dry_run;
 pub mod engine;
+mod input;
 mod lanes;
 mod reconcile;
+mod settling;
+mod shared;
+mod sweep;
 mod turn;
 
 pub use answer::{Answer, Failure};

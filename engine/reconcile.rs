@@ -1,10 +1,9 @@
 //! Makes the kernel agree with the record: at start, when the host changes, and by looking at namespaces in turn.
 
 use crate::clock;
-use crate::engine::{Engine, Shared};
-use crate::turn::{Input, Writer};
+use crate::sweep::namespaces;
+use crate::turn::Writer;
 use bulkhead_core::converge::{self, Fix};
-use bulkhead_core::endpoint::Netns;
 use bulkhead_core::ids::Timestamp;
 use bulkhead_core::observed::Observed;
 use bulkhead_core::plan::{Plan, Settled, Settlement};
@@ -12,12 +11,6 @@ use bulkhead_core::record::{Recorded, StoreError};
 use bulkhead_core::state::State;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::SyncSender;
-use std::time::Duration;
-
-/// Namespaces that one look of the sweep takes.
-const SWEEP_MAX: usize = 64;
 
 impl Writer {
     /// At start, before the first request: open plans are settled, made anew or run again, then parents and endpoints are
@@ -80,49 +73,4 @@ impl Writer {
             }
         }
     }
-}
-
-impl Engine {
-    /// Looks at every namespace on record now, and heals what differs. Comes back when the record has heard of it; what must be
-    /// made again is made in the background.
-    pub async fn look(&self) {
-        let then = self.state();
-        let all = namespaces(&then);
-        let kernel = Arc::clone(self.kernel());
-        let Ok(observed) = tokio::task::spawn_blocking(move || kernel.observe(&all)).await else { return };
-        self.put(Input::Observed { observed: Box::new(observed), then });
-        self.flush().await;
-    }
-}
-
-/// Each namespace that has endpoints, once.
-fn namespaces(state: &State) -> Vec<Netns> {
-    state.namespaces().filter_map(|id| state.in_netns(*id).next()).map(|e| e.netns.clone()).collect()
-}
-
-/// Looks at some namespaces at a time, in turn. Its looks go through the queue like everything that can change the state.
-pub(crate) fn start_sweeping(shared: Arc<Shared>, queue: SyncSender<Input>, every: Duration) -> std::io::Result<()> {
-    std::thread::Builder::new().name("sweep".into()).spawn(move || {
-        let mut after = None;
-        while !shared.stopping.load(Ordering::Acquire) {
-            std::thread::sleep(every);
-            let then = shared.state();
-            let all: Vec<Netns> = then
-                .namespaces()
-                .filter(|id| after.is_none_or(|a| **id > a))
-                .take(SWEEP_MAX)
-                .filter_map(|id| then.in_netns(*id).next())
-                .map(|e| e.netns.clone())
-                .collect();
-            after = all.last().map(|n| n.id).filter(|_| all.len() == SWEEP_MAX);
-            if all.is_empty() {
-                continue;
-            }
-            let observed = Box::new(shared.kernel.observe(&all));
-            if queue.send(Input::Observed { observed, then }).is_err() {
-                return;
-            }
-        }
-    })?;
-    Ok(())
 }

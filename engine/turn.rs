@@ -6,105 +6,58 @@
 
 use crate::answer::{Answer, Failure};
 use crate::clock;
-use crate::engine::Shared;
+use crate::input::{Asker, Input, Running, Waiting, reply};
 use crate::lanes::Lanes;
-use bulkhead_core::decide::settle::{Aftermath, settle};
+use crate::shared::Shared;
 use bulkhead_core::decide::{self, Basis, Decided, Object, Outcome};
 use bulkhead_core::event::Event;
-use bulkhead_core::ids::{DecisionId, PlanId, Timestamp};
+use bulkhead_core::ids::{PlanId, Timestamp};
 use bulkhead_core::kernel::Notice;
-use bulkhead_core::observed::Observed;
-use bulkhead_core::plan::{Plan, Purpose, Settled, Settlement};
-use bulkhead_core::policy::{Digest, Verdict};
+use bulkhead_core::plan::Plan;
+use bulkhead_core::policy::Verdict;
 use bulkhead_core::record::{Batch, Edit, Recorded, Store};
-use bulkhead_core::request::Asked;
 use bulkhead_core::state::State;
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
 
 /// Inputs of one turn: bounds what one commit holds and how long its callers wait.
 const BATCH_MAX: usize = 256;
 /// Held-back addresses that are freed in one turn.
 const RELEASES_MAX: usize = 256;
-/// How long what the kernel did not do waits for the next try: at first, and doubled with each up to 64 times that.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a busy writer may put off the comparison of the host with the record.
 const LOOK_WITHIN: Duration = Duration::from_millis(250);
 /// How long the host is left to settle down after a change before it is compared with the record: changes come in swarms.
 const SETTLE_DOWN: Duration = Duration::from_millis(5);
-/// How long settlements wait for a commit that takes them along; a request that follows an answer comes within that time.
-const SAVE_AFTER: Duration = Duration::from_millis(5);
-/// Turns that they wait at most while other inputs keep the writer busy.
-const UNSAVED_TURNS_MAX: usize = 64;
 /// How long an empty queue must last before the store may do what nobody should wait for.
 const IDLE_AFTER: Duration = Duration::from_millis(500);
 /// How long a stop waits for what is under way.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
-/// A request with whoever waits for its answer.
-pub(crate) struct Waiting {
-    pub(crate) asked: Asked,
-    pub(crate) netns: Option<Arc<OwnedFd>>,
-    pub(crate) bytes: Option<(Digest, Arc<[u8]>)>,
-    pub(crate) answer: oneshot::Sender<Result<Answer, Failure>>,
-}
-
-/// All that can change the state.
-pub(crate) enum Input {
-    /// Somebody asks.
-    Request(Box<Waiting>),
-    /// A plan came to its end.
-    Settled(Settlement),
-    /// The host changed.
-    Noticed(Notice),
-    /// Namespaces were looked at, when the state was `then`.
-    Observed { observed: Box<Observed>, then: Arc<State> },
-    /// Answer when all before it has had its turn.
-    Flush(oneshot::Sender<()>),
-    /// End, once what is under way has settled.
-    Stop,
-}
-
-/// A plan at the kernel, and who waits for it.
-struct Running {
-    plan: Recorded<Arc<Plan>>,
-    caller: Option<Caller>,
-    /// How often it was tried again.
-    tries: u32,
-}
-
-struct Caller {
-    answer: oneshot::Sender<Result<Answer, Failure>>,
-    object: Object,
-    decision: DecisionId,
-    warnings: Vec<String>,
-}
-
 /// The one thread that owns the state.
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) state: State,
-    store: Box<dyn Store>,
-    lanes: Lanes,
-    running: HashMap<PlanId, Running>,
-    parked: HashMap<PlanId, Vec<Waiting>>,
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) lanes: Lanes,
+    pub(crate) running: HashMap<PlanId, Running>,
+    pub(crate) parked: HashMap<PlanId, Vec<Waiting>>,
     /// Removals to be tried again.
-    retry: Vec<(Instant, PlanId)>,
+    pub(crate) retry: Vec<(Instant, PlanId)>,
     /// Settled and published, not yet committed.
-    unsaved: Batch,
+    pub(crate) unsaved: Batch,
     /// For how many turns.
-    unsaved_turns: usize,
-    host_changed: bool,
+    pub(crate) unsaved_turns: usize,
+    /// The last try to commit it failed.
+    pub(crate) save_failed: bool,
+    pub(crate) host_changed: bool,
     /// When the host was last compared with the record.
     host_changed_at: Option<Instant>,
     /// A healing failed: the next look at the host waits for this, or making and undoing would chase each other.
-    heal_not_before: Option<Instant>,
+    pub(crate) heal_not_before: Option<Instant>,
     /// How many healings have failed since one succeeded.
-    heal_tries: u32,
+    pub(crate) heal_tries: u32,
 }
 
 impl Writer {
@@ -119,6 +72,7 @@ impl Writer {
             retry: Vec::new(),
             unsaved: Batch::default(),
             unsaved_turns: 0,
+            save_failed: false,
             // What happened between recovery and the first notice is looked at, too.
             host_changed: true,
             host_changed_at: None,
@@ -161,8 +115,7 @@ impl Writer {
         let until = |at: &Instant| at.saturating_duration_since(Instant::now());
         let retry = self.retry.iter().map(|(at, _)| until(at)).min();
         let heal = self.host_changed.then(|| self.heal_not_before.as_ref().map_or(SETTLE_DOWN, until).max(SETTLE_DOWN));
-        let save = (!self.unsaved.is_empty()).then_some(SAVE_AFTER);
-        retry.into_iter().chain(heal).chain(save).min().unwrap_or(IDLE_AFTER)
+        retry.into_iter().chain(heal).chain(self.save_after()).min().unwrap_or(IDLE_AFTER)
     }
 
     /// One turn.
@@ -261,7 +214,7 @@ impl Writer {
         self.state = next;
         let state = Arc::new(self.state.clone());
         self.shared.publish(Arc::clone(&state));
-        self.unsaved_turns = 0;
+        self.saved();
         let mut recorded: HashMap<PlanId, Recorded<Arc<Plan>>> = recorded.into_iter().map(|p| (p.get().id, p)).collect();
         for (waiting, outcome, already) in judged {
             let Some(outcome) = outcome else {
@@ -281,8 +234,8 @@ impl Writer {
                         reply(waiting.answer, Ok(answer));
                     }
                     Some(plan) => {
-                        let caller = Caller { answer: waiting.answer, object: effect.object, decision: decision.id, warnings };
-                        self.start(plan, waiting.netns, Some(caller));
+                        let asker = Asker { answer: waiting.answer, object: effect.object, decision: decision.id, warnings };
+                        self.start(plan, waiting.netns, Some(asker));
                     }
                 },
             }
@@ -300,139 +253,6 @@ impl Writer {
             self.parked.entry(plan).or_default().push(waiting);
         }
     }
-
-    fn start(&mut self, plan: Recorded<Arc<Plan>>, netns: Option<Arc<OwnedFd>>, caller: Option<Caller>) {
-        self.running.insert(plan.get().id, Running { plan: plan.clone(), caller, tries: 0 });
-        self.lanes.submit(plan, netns);
-    }
-
-    /// A plan's end: the record follows, whoever waits hears, and what was parked behind it may be decided again.
-    fn settle(&mut self, settlement: Settlement, now: Timestamp) -> Vec<Waiting> {
-        let healing =
-            self.state.plan(settlement.plan).is_some_and(|p| matches!(p.purpose, Purpose::HealParent(_) | Purpose::HealEndpoint(_)));
-        if healing && settlement.result == Settled::Done {
-            self.heal_tries = 0;
-        } else if healing {
-            self.host_changed = true;
-            self.heal_not_before = Some(Instant::now() + backed_off(self.heal_tries));
-            self.heal_tries = self.heal_tries.saturating_add(1);
-        }
-        let Aftermath { edits, events, text, retry, removal } = settle(&self.state, &settlement, now, self.free_at(now));
-        let tried_before = self.running.get(&settlement.plan).is_some_and(|r| r.tries > 0);
-        if retry && tried_before {
-            // On record since its first failure; a removal that keeps failing must not fill the record.
-            tracing::warn!(plan = %settlement.plan, "{text}");
-        } else {
-            self.change(edits, events, now);
-            self.unsaved.settlements.push((settlement.plan, text));
-        }
-        removal.into_iter().for_each(|plan| self.plan_after_save(plan));
-        let state = self.shared.state();
-        let mut running = self.running.remove(&settlement.plan);
-        if let Some(caller) = running.as_mut().and_then(|r| r.caller.take()) {
-            let result = match settlement.result {
-                Settled::Done => Ok(Answer {
-                    object: caller.object,
-                    decision: Some(caller.decision),
-                    warnings: caller.warnings,
-                    state: Arc::clone(&state),
-                }),
-                Settled::Failed { why, left, .. } => Err(Failure::Kernel { decision: caller.decision, why, left, goes_on: retry }),
-            };
-            reply(caller.answer, result);
-        }
-        if let (true, Some(mut running)) = (retry, running) {
-            self.retry.push((Instant::now() + backed_off(running.tries), settlement.plan));
-            running.tries = running.tries.saturating_add(1);
-            self.running.insert(settlement.plan, running);
-            // Who is parked behind a removal that is tried again would wait for ever: they hear what stands in the way.
-            for waiting in self.parked.remove(&settlement.plan).unwrap_or_default() {
-                reply(waiting.answer, Err(Failure::Unavailable("a removal that this depends on is still being tried".into())));
-            }
-            return Vec::new();
-        }
-        self.parked.remove(&settlement.plan).unwrap_or_default()
-    }
-
-    /// Changes that no request asked for, or that a request's plan led to: published now, committed with the next save.
-    pub(crate) fn change(&mut self, edits: Vec<Edit>, events: Vec<(&'static str, String, String)>, now: Timestamp) {
-        for edit in &edits {
-            self.state.apply(edit);
-        }
-        self.unsaved.edits.extend(edits);
-        for (kind, subject, text) in events {
-            self.state.last_event += 1;
-            self.unsaved.events.push(Event { seq: self.state.last_event, at: now, kind: kind.to_owned(), subject, text });
-        }
-        self.shared.publish(Arc::new(self.state.clone()));
-    }
-
-    /// Whether what is settled may wait for the next commit, which may come any moment: it is looked up in the kernel after a
-    /// crash. Healings start when they are on record, so they do not wait.
-    fn may_wait(&mut self, quiet: bool) -> bool {
-        if self.unsaved.is_empty() {
-            return true;
-        }
-        self.unsaved_turns += 1;
-        self.unsaved.plans.is_empty() && !quiet && self.unsaved_turns < UNSAVED_TURNS_MAX
-    }
-
-    /// Commits what is settled and published, and starts plans that came with it (healings).
-    pub(crate) fn save(&mut self) -> Result<(), bulkhead_core::record::StoreError> {
-        if self.unsaved.is_empty() {
-            return Ok(());
-        }
-        self.unsaved.boot = Some(self.state.boot);
-        let recorded = self.store.commit(&self.unsaved)?;
-        self.unsaved_turns = 0;
-        let events = std::mem::take(&mut self.unsaved).events;
-        for plan in recorded {
-            self.start(plan, None, None);
-        }
-        self.tell(events);
-        Ok(())
-    }
-
-    /// A plan that no request asked for: it starts once it is on record.
-    pub(crate) fn plan_after_save(&mut self, plan: Arc<Plan>) {
-        self.unsaved.plans.push(plan);
-    }
-
-    /// A plan that was found open at start goes on.
-    pub(crate) fn resume(&mut self, plan: Recorded<Arc<Plan>>) {
-        self.start(plan, None, None);
-    }
-
-    pub(crate) fn free_at(&self, now: Timestamp) -> Timestamp {
-        Timestamp(now.0.saturating_add(self.shared.settings.hold_back_s.saturating_mul(1000)))
-    }
-
-    /// Settles without a caller: at start.
-    pub(crate) fn settle_found(&mut self, settlement: Settlement, now: Timestamp) {
-        let _ = self.settle(settlement, now);
-    }
-
-    fn try_again(&mut self) {
-        let now = Instant::now();
-        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.retry).into_iter().partition(|(at, _)| *at <= now);
-        self.retry = later;
-        for (_, plan) in due {
-            if let Some(running) = self.running.get(&plan) {
-                self.lanes.submit(running.plan.clone(), None);
-            }
-        }
-    }
-
-    fn tell(&self, events: Vec<Event>) {
-        for event in events {
-            tracing::info!(seq = event.seq, kind = %event.kind, subject = %event.subject, "{}", event.text);
-            let _ = self.shared.events.send(event);
-        }
-    }
-}
-
-fn backed_off(tries: u32) -> Duration {
-    RETRY_AFTER.saturating_mul(1 << tries.min(6))
 }
 
 /// Enters an outcome into the fork and the batch.
@@ -453,9 +273,4 @@ fn enter(next: &mut State, batch: &mut Batch, outcome: &Outcome, waiting: &mut W
         let subject = outcome.decision.subject.clone();
         batch.events.push(Event { seq: next.last_event, at: outcome.decision.at, kind: (*kind).to_owned(), subject, text: text.clone() });
     }
-}
-
-/// Whoever asked may have gone; what was done stays done.
-fn reply(answer: oneshot::Sender<Result<Answer, Failure>>, result: Result<Answer, Failure>) {
-    let _ = answer.send(result);
 }

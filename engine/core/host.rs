@@ -162,6 +162,19 @@ pub enum LinkKind {
     Other(String),
 }
 
+/// The kernel's word for a kind.
+pub fn kind_text(kind: &LinkKind) -> String {
+    match kind {
+        LinkKind::Physical => "physical".into(),
+        LinkKind::Loopback => "loopback".into(),
+        LinkKind::Vlan { .. } => "vlan".into(),
+        LinkKind::Dummy => "dummy".into(),
+        LinkKind::Ipvlan { .. } => "ipvlan".into(),
+        LinkKind::Macvlan { .. } => "macvlan".into(),
+        LinkKind::Other(kind) => kind.clone(),
+    }
+}
+
 /// State of the two halves of the shield on a link, as last seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShieldSeen {

@@ -1,8 +1,7 @@
 //! What tells a link that we did not make from all others, whatever it is called and numbered now.
 
-use crate::host::{Host, HostLink, IfIndex, Mac};
+use crate::host::{Host, HostLink, IfIndex, Mac, kind_text};
 use crate::ids::BootId;
-use crate::parent::kind_text;
 use serde::{Deserialize, Serialize};
 
 /// A link of the host as it was recorded. A name is no identity, and an index is one for as long as the kernel runs: NICs are

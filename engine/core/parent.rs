@@ -1,6 +1,6 @@
 //! Parents: the links that ipvlan links hang on.
 
-use crate::host::{Flag, Host, HostLink, IfIndex, LinkKind, Mac, Mode, VlanId};
+use crate::host::{Flag, Host, HostLink, IfIndex, LinkKind, Mac, Mode, VlanId, kind_text};
 use crate::identity::LinkIdentity;
 use crate::ids::{BootId, ParentId, PlanId};
 use crate::names::LinkName;
@@ -172,17 +172,4 @@ pub struct ShieldHalves {
     pub egress: bool,
     /// Drops frames whose source is their own destination.
     pub ingress: bool,
-}
-
-/// The kernel's word for a kind.
-pub fn kind_text(kind: &LinkKind) -> String {
-    match kind {
-        LinkKind::Physical => "physical".into(),
-        LinkKind::Loopback => "loopback".into(),
-        LinkKind::Vlan { .. } => "vlan".into(),
-        LinkKind::Dummy => "dummy".into(),
-        LinkKind::Ipvlan { .. } => "ipvlan".into(),
-        LinkKind::Macvlan { .. } => "macvlan".into(),
-        LinkKind::Other(kind) => kind.clone(),
-    }
 }

@@ -7,11 +7,10 @@
 use crate::error::KernelError;
 use crate::run::{self, Ground};
 use bulkhead_core::endpoint::{Netns, NetnsId};
-use bulkhead_core::host::{Flag, Host, HostLink, IfIndex, LinkKind, Mac, Mode, ShieldSeen};
+use bulkhead_core::host::{Flag, Host, HostLink, IfIndex, LinkKind, Mac, Mode, ShieldSeen, kind_text};
 use bulkhead_core::ids::BootId;
 use bulkhead_core::kernel::{Kernel, Notice};
 use bulkhead_core::observed::{InsideLink, NetnsSeen, Observed};
-use bulkhead_core::parent::kind_text;
 use bulkhead_core::plan::{Plan, Settled, Step};
 use bulkhead_core::record::Recorded;
 use ipnet::IpNet;

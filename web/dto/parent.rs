@@ -1,7 +1,7 @@
 //! Parents, and the host's links that could be one.
 
-use bulkhead_core::host::{Host, HostLink, LinkKind, Mode};
-use bulkhead_core::parent::{Origin, Parent, ParentKind, ParentState, kind_text};
+use bulkhead_core::host::{Host, HostLink, LinkKind, Mode, kind_text};
+use bulkhead_core::parent::{Origin, Parent, ParentKind, ParentState};
 use bulkhead_core::state::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -1,12 +1,12 @@
 //! Which parent a network gets: an own dummy, a link that is there, or a VLAN sub-interface to be made.
 
 use super::listed;
-use crate::host::{Host, HostLink, LinkKind, VlanId, link_name};
+use crate::host::{Host, HostLink, LinkKind, VlanId, kind_text, link_name};
 use crate::identity::LinkIdentity;
 use crate::ids::{Ids, NetworkId, ParentId, PlanId};
 use crate::names::{LinkName, shown};
 use crate::network::ShieldWish;
-use crate::parent::{Origin, Parent, ParentKind, ParentState, kind_text};
+use crate::parent::{Origin, Parent, ParentKind, ParentState};
 use crate::refusal::Faults;
 use crate::request::CreateNetwork;
 use crate::segment::Fabric;

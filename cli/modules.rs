@@ -1,0 +1,59 @@
+//! The modules at a start: those on record are loaded, and a fresh database gets the built-in ones.
+
+use bulkhead_core::caller::Caller;
+use bulkhead_core::names::Name;
+use bulkhead_core::policy::{Change, Digest, Module, PolicyMode, Scope};
+use bulkhead_core::request::{PutPolicy, Request};
+use bulkhead_engine::Engine;
+use bulkhead_store::LogReader;
+use bulkhead_wasm::{BuiltIn, WasmJudge, built_ins};
+use std::error::Error;
+use std::sync::Arc;
+
+type Started<T> = Result<T, Box<dyn Error>>;
+
+/// Makes all modules on record ready to judge. One that cannot be loaded leaves the others serving: its policies deny.
+pub async fn load_modules(engine: &Engine, judge: &Arc<WasmJudge>, log: &LogReader) -> Started<()> {
+    let digests: Vec<Digest> = engine.state().modules().map(|m| m.digest).collect();
+    for digest in digests {
+        // Bytes that are not there are told apart from their digest, like any others that are not the right ones.
+        let bytes = log.module_bytes(digest).await?.unwrap_or_default();
+        let judge = Arc::clone(judge);
+        // The judge tells of a failure itself.
+        let _ = tokio::task::spawn_blocking(move || judge.load(digest, &bytes)).await?;
+    }
+    Ok(())
+}
+
+/// A fresh database gets the built-in policies, enforced, as requests on record. No door is open before all of them are there, so
+/// fewer decisions than these take means that a first start was cut off: each request that was done then is a repeat now.
+pub async fn set_up_built_ins(engine: &Engine, judge: &Arc<WasmJudge>) -> Started<()> {
+    let all = built_ins();
+    if engine.state().last_decision >= 2 * all.len() as u64 {
+        return Ok(());
+    }
+    let system = Caller {
+        name: "system".into(),
+        uid: None,
+        groups: Vec::new(),
+        door: "start".into(),
+        peer: format!("pid {}", std::process::id()),
+        admin: true,
+    };
+    let change = Change { reason: Some("a fresh database starts with the built-in policies".into()), ..Change::default() };
+    for BuiltIn { name, bytes, default_settings } in all {
+        let wrong = |what: &dyn std::fmt::Display| format!("the built-in policy {name} cannot be set up: {what}");
+        let admitting = Arc::clone(judge);
+        let admitted = tokio::task::spawn_blocking(move || admitting.admit(bytes)).await?.map_err(|e| wrong(&e))?;
+        let digest = admitted.digest;
+        let module = Request::PutModule(Arc::new(Module { built_in: true, ..admitted }));
+        engine.ask_with(module, system.clone(), change.clone(), None, None, Some((digest, bytes.into()))).await.map_err(|e| wrong(&e))?;
+        let settings: serde_json::Value = serde_json::from_str(default_settings).map_err(|e| wrong(&e))?;
+        let description = judge.check_settings(digest, &settings).map_err(|e| wrong(&e))?;
+        let name = Name::new(name).map_err(|e| wrong(&e))?;
+        let policy =
+            PutPolicy { name, module: digest, settings, description, mode: PolicyMode::Enforce, scope: Scope::default(), new_only: false };
+        engine.ask(Request::PutPolicy(policy), system.clone(), change.clone(), None, None).await.map_err(|e| wrong(&e))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! What the web asks of the kernel, the judge and the store, put in terms of each: they do not know each other.
+
+use bulkhead_core::caller::Caller;
+use bulkhead_core::endpoint::Netns;
+use bulkhead_core::event::Event;
+use bulkhead_core::ids::DecisionId;
+use bulkhead_core::names::shown;
+use bulkhead_core::policy::{Description, Digest, Module};
+use bulkhead_core::refusal::Fault;
+use bulkhead_kernel::{find, netns};
+use bulkhead_store::{LogReader, Page};
+use bulkhead_wasm::WasmJudge;
+use bulkhead_web::parts::{DecisionFilter, Later, Log, LoggedDecision, Modules, Namespaces, NetnsWish, OpenNetns, PlanOutcome};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+/// The namespaces of this host.
+pub struct HostNamespaces;
+
+impl Namespaces for HostNamespaces {
+    fn open(&self, wish: &NetnsWish, caller: &Caller) -> Result<OpenNetns, Fault> {
+        let named = match wish {
+            NetnsWish::Path(path) => netns::NetnsWish::Path(path.clone()),
+            NetnsWish::Name(name) => netns::NetnsWish::Name(name.clone()),
+            NetnsWish::Pid(pid) => netns::NetnsWish::Pid(*pid),
+        };
+        let opened = netns::open(&named).map_err(|fault| match wish {
+            // The daemon sees more of the file system than its callers: what it saw there is not told to everybody.
+            NetnsWish::Path(path) if !caller.admin => {
+                let wrong = format!("{} is not there, or not a network namespace of {}", shown(path), caller.name);
+                Fault::new(fault.field, wrong, "the path of a network namespace that your user owns")
+            }
+            _ => fault,
+        })?;
+        let is_callers = caller.admin || caller.uid.is_some_and(|uid| opened.owned_by(uid));
+        Ok(OpenNetns { netns: opened.record, fd: opened.fd, is_callers })
+    }
+
+    fn owns(&self, netns: &Netns, caller: &Caller) -> bool {
+        let Some(uid) = caller.uid else { return false };
+        if let find::Found::There(fd) = find::find(netns)
+            && netns::owned_by(fd.as_fd(), uid)
+        {
+            return true;
+        }
+        // Named by a process of the caller's that still is in it.
+        let pid = netns.named.strip_prefix("/proc/").and_then(|p| p.strip_suffix("/ns/net")).and_then(|p| p.parse().ok());
+        let opened = pid.and_then(|pid| netns::open(&netns::NetnsWish::Pid(pid)).ok());
+        opened.is_some_and(|o| o.record.id == netns.id && o.owned_by(uid))
+    }
+}
+
+/// The modules of the judge.
+pub struct WasmModules(pub Arc<WasmJudge>);
+
+impl Modules for WasmModules {
+    fn admit(&self, bytes: &[u8]) -> Result<Module, Vec<Fault>> {
+        self.0.admit(bytes).map_err(|e| vec![Fault::new("", e.to_string(), "")])
+    }
+    fn check_settings(&self, module: Digest, settings: &serde_json::Value) -> Result<Arc<Description>, Vec<Fault>> {
+        self.0.check_settings(module, settings).map_err(|refused| {
+            let fault =
+                |v: bulkhead_core::policy::Violation| Fault::new(v.field.unwrap_or_default(), v.message, v.remedy.unwrap_or_default());
+            refused.violations.into_iter().map(fault).collect()
+        })
+    }
+    fn unload(&self, module: Digest) {
+        self.0.unload(module);
+    }
+}
+
+/// The log of the record.
+pub struct RecordLog(pub LogReader);
+
+impl Log for RecordLog {
+    fn decision(&self, id: DecisionId) -> Later<'_, Option<LoggedDecision>> {
+        Box::pin(async move { Ok(self.0.decision(id).await?.map(logged)) })
+    }
+    fn decisions(&self, filter: DecisionFilter, before: Option<DecisionId>, limit: usize) -> Later<'_, Vec<LoggedDecision>> {
+        let DecisionFilter { caller, operation, subject, object, verdict, policy, since, until } = filter;
+        let filter = bulkhead_store::DecisionFilter { caller, operation, subject, object, verdict, policy, since, until };
+        let page = before.map_or(Page::Newest, Page::Before);
+        Box::pin(async move { Ok(self.0.decisions(&filter, page, limit).await?.into_iter().map(logged).collect()) })
+    }
+    fn events_after(&self, seq: u64, limit: usize) -> Later<'_, Vec<Event>> {
+        Box::pin(self.0.events_after(seq, limit))
+    }
+    fn module_bytes(&self, module: Digest) -> Later<'_, Option<Vec<u8>>> {
+        Box::pin(self.0.module_bytes(module))
+    }
+}
+
+fn logged(found: bulkhead_store::LoggedDecision) -> LoggedDecision {
+    let outcome = |o: bulkhead_store::Outcome| PlanOutcome { plan: o.plan, recorded_at: o.recorded_at, text: o.text };
+    LoggedDecision { decision: found.decision, outcomes: found.outcomes.into_iter().map(outcome).collect() }
+}
