@@ -224,6 +224,7 @@ fn limits(value: Value) -> Read<Limits> {
         head_within: given.optional("head_within_s", fields::number(1, 3600)).map_or(default.head_within, Duration::from_secs),
         body_within: given.optional("body_within_s", fields::number(1, 3600)).map_or(default.body_within, Duration::from_secs),
         answer_within: given.optional("answer_within_s", fields::number(1, 3600)).map_or(default.answer_within, Duration::from_secs),
+        taken_within: given.optional("taken_within_s", fields::number(1, 3600)).map_or(default.taken_within, Duration::from_secs),
         connections_max: given.optional("connections_max", fields::number(1, 1 << 16)).unwrap_or(default.connections_max),
         blocking_max: given.optional("blocking_max", fields::number(1, 256)).unwrap_or(default.blocking_max),
         stop_within: given.optional("stop_within_s", fields::number(0, 3600)).map_or(default.stop_within, Duration::from_secs),

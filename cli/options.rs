@@ -26,7 +26,7 @@ The configuration file (TOML) has these keys, and no others; flags win:
   [[pools]] base = \"10.64.0.0/10\", size = 24
   [[grants]] group|user = \"cards-ops\", labels = {tier = [\"cards\"]}
   [limits] body_bytes_max, module_bytes_max, head_bytes_max, headers_max, head_within_s, body_within_s, answer_within_s,
-           connections_max, blocking_max, stop_within_s
+           taken_within_s, connections_max, blocking_max, stop_within_s
 
 RUST_LOG chooses what is logged, such as RUST_LOG=debug or RUST_LOG=bulkhead_web=debug,info.")]
 pub struct Serve {

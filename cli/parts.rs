@@ -10,7 +10,9 @@ use bulkhead_core::refusal::Fault;
 use bulkhead_kernel::{find, netns};
 use bulkhead_store::{LogReader, Page};
 use bulkhead_wasm::WasmJudge;
-use bulkhead_web::parts::{DecisionFilter, Later, Log, LoggedDecision, Modules, Namespaces, NetnsWish, OpenNetns, PlanOutcome};
+use bulkhead_web::parts::{
+    DecisionFilter, Later, Log, LoggedDecision, Modules, Namespaces, NetnsWish, OpenNetns, PlanOutcome, Revision, Verified,
+};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -85,9 +87,25 @@ impl Log for RecordLog {
     fn events_after(&self, seq: u64, limit: usize) -> Later<'_, Vec<Event>> {
         Box::pin(self.0.events_after(seq, limit))
     }
+    fn revisions(&self, policy: String) -> Later<'_, Vec<Revision>> {
+        Box::pin(async move { Ok(self.0.revisions(&policy).await?.into_iter().map(revision).collect()) })
+    }
+    fn revision(&self, policy: String, number: u64) -> Later<'_, Option<Revision>> {
+        Box::pin(async move { Ok(self.0.revision(&policy, number).await?.map(revision)) })
+    }
+    fn verify(&self, at: Option<u64>) -> Later<'_, Verified> {
+        Box::pin(async move {
+            let bulkhead_store::Verified { size, root, root_at, changed, missing } = self.0.verify(at).await?;
+            Ok(Verified { size, root, root_at, changed, missing })
+        })
+    }
     fn module_bytes(&self, module: Digest) -> Later<'_, Option<Vec<u8>>> {
         Box::pin(self.0.module_bytes(module))
     }
+}
+
+fn revision(found: bulkhead_store::Revision) -> Revision {
+    Revision { decision: found.decision, policy: found.policy }
 }
 
 fn logged(found: bulkhead_store::LoggedDecision) -> LoggedDecision {

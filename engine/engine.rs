@@ -16,7 +16,7 @@ use bulkhead_core::decide::{self, Basis, Decided};
 use bulkhead_core::event::Event;
 use bulkhead_core::host::Host;
 use bulkhead_core::kernel::Kernel;
-use bulkhead_core::policy::{Change, Digest, Judge};
+use bulkhead_core::policy::{Change, Digest, Judge, Judged, Policy, Question};
 use bulkhead_core::record::{Store, StoreError};
 use bulkhead_core::request::{Asked, Request};
 use bulkhead_core::settings::Settings;
@@ -148,6 +148,10 @@ impl Engine {
         Ok(decide::decide(basis, &asked)?)
     }
 
+    /// What a policy says to a question: nothing is decided, recorded or changed. Runs the policy, so it may take a while.
+    pub fn judge(&self, policy: &Policy, question: &Question) -> Judged {
+        self.shared.judge.judge(policy, question)
+    }
     /// What is on record now.
     pub fn state(&self) -> Arc<State> {
         self.shared.state()

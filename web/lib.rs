@@ -20,6 +20,7 @@ pub mod listen;
 pub mod openapi;
 pub mod params;
 pub mod parts;
+pub mod patience;
 pub mod problem;
 pub mod router;
 pub mod time;

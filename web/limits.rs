@@ -19,6 +19,8 @@ pub struct Limits {
     pub body_within: Duration,
     /// How long a request is worked on before its caller hears that it goes on without them.
     pub answer_within: Duration,
+    /// How long an answer may wait for its caller to take any of it.
+    pub taken_within: Duration,
     /// Connections of each door at a time; more wait to be accepted.
     pub connections_max: usize,
     /// Calls at a time that block a thread: opening namespaces, dry runs.
@@ -37,6 +39,7 @@ impl Default for Limits {
             head_within: Duration::from_secs(15),
             body_within: Duration::from_secs(30),
             answer_within: Duration::from_secs(120),
+            taken_within: Duration::from_secs(30),
             connections_max: 512,
             blocking_max: 16,
             stop_within: Duration::from_secs(10),

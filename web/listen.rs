@@ -5,6 +5,7 @@ use crate::accounts::Accounts;
 use crate::app::Asker;
 use crate::auth::{self, TcpGuard};
 use crate::limits::Limits;
+use crate::patience::Patience;
 use crate::problem::{Kind, Problem};
 use axum::Router;
 use axum::body::Body;
@@ -279,7 +280,7 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: 
         .max_headers(limits.headers_max)
         // Hyper takes no less than 8 KiB.
         .max_buf_size(limits.head_bytes_max.max(8192))
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patience::new(stream, limits.taken_within)), service);
     tokio::pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,

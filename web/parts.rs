@@ -4,7 +4,7 @@ use bulkhead_core::caller::Caller;
 use bulkhead_core::endpoint::Netns;
 use bulkhead_core::event::Event;
 use bulkhead_core::ids::{DecisionId, PlanId, Timestamp};
-use bulkhead_core::policy::{Description, Digest, Module};
+use bulkhead_core::policy::{Description, Digest, Module, Policy};
 use bulkhead_core::record::{Decision, StoreError};
 use bulkhead_core::refusal::Fault;
 use std::os::fd::OwnedFd;
@@ -62,8 +62,38 @@ pub trait Log: Send + Sync {
     fn decisions(&self, filter: DecisionFilter, before: Option<DecisionId>, limit: usize) -> Later<'_, Vec<LoggedDecision>>;
     /// At most `limit` events after number `seq`, oldest first.
     fn events_after(&self, seq: u64, limit: usize) -> Later<'_, Vec<Event>>;
+    /// The revisions of a policy, oldest first.
+    fn revisions(&self, policy: String) -> Later<'_, Vec<Revision>>;
+    /// One revision of a policy.
+    fn revision(&self, policy: String, number: u64) -> Later<'_, Option<Revision>>;
+    /// Goes through the whole decision log; `at`: also the root over so many.
+    fn verify(&self, at: Option<u64>) -> Later<'_, Verified>;
     /// The bytes of a module, as uploaded.
     fn module_bytes(&self, module: Digest) -> Later<'_, Option<Vec<u8>>>;
+}
+
+/// A policy as it was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Revision {
+    /// The decision that made it, where one did.
+    pub decision: Option<DecisionId>,
+    /// The policy.
+    pub policy: Policy,
+}
+
+/// What going through the decision log has shown. Hashes are those of RFC 6962.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// Decisions.
+    pub size: u64,
+    /// The root over all of them.
+    pub root: [u8; 32],
+    /// The root over as many as were asked for; `None` where there are not so many.
+    pub root_at: Option<[u8; 32]>,
+    /// Those whose bytes do not give their leaf.
+    pub changed: Vec<DecisionId>,
+    /// Numbers that are missing.
+    pub missing: Vec<DecisionId>,
 }
 
 /// A decision with what came of its plan.

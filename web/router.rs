@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 /// All routes, and their description.
 fn routes() -> OpenApiRouter<App> {
-    use api::{decisions, endpoints, events, health, modules, networks, parents, policies};
+    use api::{decisions, endpoints, events, evidence, health, modules, networks, parents, policies, revisions};
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(networks::create, networks::list))
         .routes(routes!(networks::inspect, networks::delete))
@@ -26,11 +26,17 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(parents::inspect))
         .routes(routes!(policies::create, policies::list))
         .routes(routes!(policies::inspect, policies::replace, policies::delete))
+        .routes(routes!(revisions::list))
+        .routes(routes!(revisions::inspect))
+        .routes(routes!(revisions::diff))
+        .routes(routes!(revisions::rollback))
         .routes(routes!(modules::upload, modules::list))
         .routes(routes!(modules::inspect, modules::delete))
         .routes(routes!(modules::content))
         .routes(routes!(decisions::list))
         .routes(routes!(decisions::inspect))
+        .routes(routes!(evidence::replay))
+        .routes(routes!(evidence::verify))
         .routes(routes!(events::list))
         .routes(routes!(health::show))
         .routes(routes!(description))

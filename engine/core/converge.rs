@@ -14,8 +14,9 @@ use crate::record::Edit;
 use crate::state::State;
 use std::sync::Arc;
 
-/// Milliseconds after which a healing that failed is tried again: what stood in its way may be gone.
-pub const FAILED_WAITS_MS: u64 = 300_000;
+/// Milliseconds after which a healing that failed is tried again, as what stood in its way may be gone: at first, and at most.
+/// In between it waits for as long as it has been failing.
+pub const FAILED_WAITS_MS: (u64, u64) = (1_000, 300_000);
 
 /// One thing to do.
 #[derive(Debug, Clone)]
@@ -113,7 +114,7 @@ fn network_states(state: &State, parent: &Parent, to: &NetworkState) -> Vec<Edit
 
 /// What is to be done about endpoints in the namespaces that were looked at. `then` is the state when the look began: what
 /// has changed since is passed over, as the look may be older than the change.
-/// `retry_failed`: what failed before is tried at once (at start), and not after [`FAILED_WAITS_MS`].
+/// `retry_failed`: what failed before is tried at once (at start), and not only after [`FAILED_WAITS_MS`].
 pub fn endpoints(
     state: &State,
     then: &State,
@@ -163,11 +164,15 @@ fn endpoint(
     let differs = link.map_or_else(|| vec!["its link is gone".to_owned()], |l| endpoint_faults(endpoint, network, parent, l));
     let failed_at = if let EndpointState::Failed { at, .. } = endpoint.state { Some(at) } else { None };
     if differs.is_empty() {
-        let back = Endpoint { state: EndpointState::Attached, ..(**endpoint).clone() };
+        let back = Endpoint { state: EndpointState::Attached, failing_since: None, ..(**endpoint).clone() };
         let event = ("endpoint.healed", endpoint.id.to_string(), format!("{} is as recorded again", endpoint.workload.name));
         return failed_at.map(|_| Fix::Heal { edits: vec![Edit::PutEndpoint(Arc::new(back))], plan: None, event: Some(event) });
     }
-    if failed_at.is_some_and(|at| !retry_failed && now.0 < at.0.saturating_add(FAILED_WAITS_MS)) {
+    let waits = |at: Timestamp| {
+        let failing = at.0.saturating_sub(endpoint.failing_since.unwrap_or(at).0);
+        at.0.saturating_add(failing.clamp(FAILED_WAITS_MS.0, FAILED_WAITS_MS.1))
+    };
+    if failed_at.is_some_and(|at| !retry_failed && now.0 < waits(at)) {
         // Somebody should look meanwhile. A detach still works.
         return None;
     }
@@ -181,7 +186,8 @@ fn endpoint(
     let healing = Endpoint { state: EndpointState::Attaching { plan: id }, ..(**endpoint).clone() };
     let text = format!("{}: {}", endpoint.workload.name, differs.join(", "));
     let edits = vec![Edit::PutEndpoint(Arc::new(healing)), Edit::OpenPlan(Arc::clone(&plan))];
-    Some(Fix::Heal { edits, plan: Some(plan), event: Some(("endpoint.drifted", endpoint.id.to_string(), text)) })
+    let event = endpoint.failing_since.is_none().then(|| ("endpoint.drifted", endpoint.id.to_string(), text));
+    Some(Fix::Heal { edits, plan: Some(plan), event })
 }
 
 /// Mode, flag and MTU are the network's and set right. Addresses and routes that a workload changed in its own namespace are

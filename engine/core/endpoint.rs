@@ -107,6 +107,9 @@ pub struct Endpoint {
     pub created_at: Timestamp,
     /// The decision that allowed it.
     pub decision: DecisionId,
+    /// Since when it could not be made as recorded, over all tries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Timestamp>,
     /// Where it is in its life.
     #[serde(flatten)]
     pub state: EndpointState,

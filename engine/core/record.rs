@@ -160,6 +160,8 @@ pub struct Loaded {
     pub modules: Vec<Module>,
     /// Policies.
     pub policies: Vec<Policy>,
+    /// Every revision that a policy ever had, and its module.
+    pub revisions: Vec<(Name, u64, Digest)>,
     /// Number of the last decision.
     pub last_decision: u64,
     /// Number of the last event.

@@ -43,6 +43,8 @@ pub struct State {
     residents: OrdMap<Segment, OrdMap<GroupKey, Residents>>,
     modules: OrdMap<Digest, Arc<Module>>,
     policies: OrdMap<Name, Arc<Policy>>,
+    /// Every revision that a policy ever had, and its module.
+    revisions: OrdMap<(Name, u64), Digest>,
     label_keys: Arc<BTreeSet<String>>,
     plans: OrdMap<PlanId, Arc<Plan>>,
 }
@@ -70,6 +72,7 @@ impl State {
             residents: OrdMap::new(),
             modules: OrdMap::new(),
             policies: OrdMap::new(),
+            revisions: OrdMap::new(),
             label_keys: Arc::default(),
             plans: OrdMap::new(),
         }
@@ -80,6 +83,7 @@ impl State {
         let mut state = Self::empty(boot);
         state.last_decision = loaded.last_decision;
         state.last_event = loaded.last_event;
+        state.revisions = loaded.revisions.into_iter().map(|(name, revision, module)| ((name, revision), module)).collect();
         let modules = loaded.modules.into_iter().map(|m| Edit::PutModule(Arc::new(m)));
         let policies = loaded.policies.into_iter().map(|p| Edit::PutPolicy(Arc::new(p)));
         let parents = loaded.parents.into_iter().map(|p| Edit::PutParent(Arc::new(p)));
@@ -130,6 +134,7 @@ impl State {
                 self.modules.remove(digest);
             }
             Edit::PutPolicy(policy) => {
+                self.revisions.insert((policy.name.clone(), policy.revision), policy.module);
                 self.policies.insert(policy.name.clone(), Arc::clone(policy));
                 self.regroup();
             }
@@ -409,6 +414,15 @@ impl State {
     /// All policies, by name.
     pub fn policies(&self) -> impl Iterator<Item = &Arc<Policy>> {
         self.policies.values()
+    }
+    /// Number of the last revision that a policy of this name had, also one that is gone; 0 where there was none.
+    pub fn last_revision(&self, policy: &Name) -> u64 {
+        let all = (policy.clone(), 0)..=(policy.clone(), u64::MAX);
+        self.revisions.range(all).next_back().map_or(0, |((_, revision), _)| *revision)
+    }
+    /// Names of the policies that have or had a revision with this module.
+    pub fn ever_used(&self, module: Digest) -> BTreeSet<&Name> {
+        self.revisions.iter().filter(|(_, m)| **m == module).map(|((name, _), _)| name).collect()
     }
     /// An open plan.
     pub fn plan(&self, id: PlanId) -> Option<&Arc<Plan>> {

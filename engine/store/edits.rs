@@ -2,6 +2,7 @@
 
 use crate::direct::{Direct, SqliteError, Value};
 use crate::failed;
+use crate::merkle::leaf;
 use bulkhead_core::endpoint::Endpoint;
 use bulkhead_core::ids::{BootId, DecisionId};
 use bulkhead_core::plan::{Plan, Purpose};
@@ -41,8 +42,8 @@ statements! {
         FROM plan WHERE id = ?1 AND decision_id IS NOT NULL";
     /// As the columns.
     Decide = "
-        INSERT INTO decision (id, at, caller, operation, subject, object, verdict, policies, record)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        INSERT INTO decision (id, at, caller, operation, subject, object, verdict, policies, record, leaf)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     /// As the columns.
     Tell = "INSERT INTO event (seq, at, kind, subject, text) VALUES (?1, ?2, ?3, ?4, ?5)";
 
@@ -105,6 +106,8 @@ statements! {
     PutPolicy = "
         INSERT INTO policy (name, module, spec) VALUES (?1, ?2, ?3)
         ON CONFLICT (name) DO UPDATE SET module = excluded.module, spec = excluded.spec";
+    /// Name, revision, decision or NULL, module, spec.
+    PutRevision = "INSERT INTO policy_revision (name, revision, decision_id, module, spec) VALUES (?1, ?2, ?3, ?4, ?5)";
     /// Name.
     DropPolicy = "DELETE FROM policy WHERE name = ?1";
 }
@@ -185,8 +188,7 @@ impl Rows<'_> {
 
     /// Runs a statement whose last parameter is an object as JSON.
     fn run_with<const N: usize>(&mut self, statement: Statement, values: [Value<'_>; N], spec: &impl Serialize) -> Result<(), Trouble> {
-        self.json.clear();
-        serde_json::to_writer(&mut self.json, spec).map_err(|e| failed("an object of the record cannot be written as JSON", e))?;
+        self.write(spec)?;
         let json = std::str::from_utf8(&self.json).map_err(|e| failed("an object of the record is not UTF-8", e))?;
         let mut all = [Value::Null; 9];
         all[..N].copy_from_slice(&values);
@@ -194,9 +196,17 @@ impl Rows<'_> {
         Ok(self.db.run(statement as usize, &all[..=N])?)
     }
 
+    fn write(&mut self, spec: &impl Serialize) -> Result<(), StoreError> {
+        self.json.clear();
+        serde_json::to_writer(&mut self.json, spec).map_err(|e| failed("an object of the record cannot be written as JSON", e))
+    }
+
     fn decision(&mut self, d: &Decision) -> Result<(), Trouble> {
         let policies: BTreeSet<&str> = d.heard.iter().map(|h| h.policy.as_str()).collect();
         let policies = serde_json::to_string(&policies).map_err(|e| failed("names of policies cannot be written as JSON", e))?;
+        self.write(d)?;
+        let leaf = leaf(&self.json);
+        let record = std::str::from_utf8(&self.json).map_err(|e| failed("a decision is not UTF-8", e))?;
         let values = [
             Value::Int(integer(d.id.0)?),
             Value::Int(integer(d.at.0)?),
@@ -206,8 +216,10 @@ impl Rows<'_> {
             d.object.as_ref().into(),
             Value::Text(verdict(&d.verdict)),
             Value::Text(&policies),
+            Value::Text(record),
+            Value::Blob(&leaf),
         ];
-        self.run_with(Statement::Decide, values, d)
+        Ok(self.db.run(Statement::Decide as usize, &values)?)
     }
 
     fn edit(&mut self, edit: &Edit) -> Result<(), Trouble> {
@@ -241,7 +253,12 @@ impl Rows<'_> {
             Edit::DropModule(digest) => self.run(Statement::DropModule, &[Value::Text(&digest.to_string())]),
             Edit::PutPolicy(p) => {
                 let module = p.module.to_string();
-                self.run_with(Statement::PutPolicy, [Value::Text(p.name.as_str()), Value::Text(&module)], &**p)
+                let (name, module) = (Value::Text(p.name.as_str()), Value::Text(&module));
+                self.run_with(Statement::PutPolicy, [name, module], &**p)?;
+                let put = |d: &&Arc<Decision>| d.operation == "put-policy" && d.subject == p.name.as_str();
+                let decision = self.batch.decisions.iter().rfind(put).map(|d| integer(d.id.0)).transpose()?;
+                let values = [name, Value::Int(integer(p.revision)?), decision.map_or(Value::Null, Value::Int), module];
+                self.run_with(Statement::PutRevision, values, &**p)
             }
             Edit::DropPolicy(name) => self.run(Statement::DropPolicy, &[Value::Text(name.as_str())]),
         }

@@ -12,12 +12,13 @@ mod direct;
 mod edits;
 mod load;
 mod log;
+pub mod merkle;
 mod open;
 mod sqlite;
 mod wait;
 mod wal;
 
-pub use log::{DecisionFilter, LogReader, LoggedDecision, Outcome, Page};
+pub use log::{DecisionFilter, LogReader, LoggedDecision, Outcome, Page, Revision, Verified};
 pub use sqlite::SqliteStore;
 
 use bulkhead_core::record::StoreError;

@@ -3,6 +3,8 @@
 
 use crate::{failed, open};
 use bulkhead_core::ids::{BootId, NetworkId, Timestamp};
+use bulkhead_core::names::Name;
+use bulkhead_core::policy::Digest;
 use bulkhead_core::record::{Loaded, StoreError};
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteConnection;
@@ -37,6 +39,7 @@ pub(crate) async fn load(path: &Path) -> Result<Loaded, StoreError> {
         modules: objects(db, "module", MODULES).await?,
         policies: objects(db, "policy", POLICIES).await?,
         held_back: held_back(db).await?,
+        revisions: revisions(db).await?,
         last_decision: count(db, "SELECT coalesce(max(id), 0) FROM decision").await?,
         last_event: count(db, "SELECT coalesce(max(seq), 0) FROM event").await?,
         fresh: false,
@@ -93,6 +96,13 @@ async fn held_back(db: &mut SqliteConnection) -> Result<Vec<(NetworkId, usize, I
     let all: String =
         sqlx::query_scalar(sql).fetch_one(db).await.map_err(|e| failed(format!("held-back addresses cannot be read: {e}"), e))?;
     serde_json::from_str(&all).map_err(|e| unclear("the list of addresses that are held back", &all, e))
+}
+
+async fn revisions(db: &mut SqliteConnection) -> Result<Vec<(Name, u64, Digest)>, StoreError> {
+    let sql = "SELECT json_group_array(json_array(name, revision, module)) FROM policy_revision";
+    let all: String =
+        sqlx::query_scalar(sql).fetch_one(db).await.map_err(|e| failed(format!("revisions of policies cannot be read: {e}"), e))?;
+    serde_json::from_str(&all).map_err(|e| unclear("the list of revisions of policies", &all, e))
 }
 
 async fn count(db: &mut SqliteConnection, sql: &'static str) -> Result<u64, StoreError> {

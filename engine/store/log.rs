@@ -1,10 +1,11 @@
 //! How the decision log and the events are read: on connections of their own, that cannot write, beside the writer's.
 
+use crate::merkle::{self, Hash, Tree};
 use crate::open;
 use crate::{edits, failed};
 use bulkhead_core::event::Event;
 use bulkhead_core::ids::{DecisionId, PlanId, Timestamp};
-use bulkhead_core::policy::Digest;
+use bulkhead_core::policy::{Digest, Policy};
 use bulkhead_core::record::{Decision, StoreError};
 use sqlx::QueryBuilder;
 use sqlx::sqlite::{Sqlite, SqlitePool, SqlitePoolOptions};
@@ -20,6 +21,30 @@ pub const ROWS_MAX: usize = 1_000;
 #[derive(Clone)]
 pub struct LogReader {
     pool: SqlitePool,
+}
+
+/// A policy as it was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Revision {
+    /// The decision that made it, where one did.
+    pub decision: Option<DecisionId>,
+    /// The policy.
+    pub policy: Policy,
+}
+
+/// What going through the log has shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// Decisions.
+    pub size: u64,
+    /// The root over all of them (RFC 6962).
+    pub root: Hash,
+    /// The root over as many as were asked for; `None` where there are not so many.
+    pub root_at: Option<Hash>,
+    /// Those whose bytes do not give their leaf; at most [`ROWS_MAX`].
+    pub changed: Vec<DecisionId>,
+    /// Numbers that are missing; some [`ROWS_MAX`] at most.
+    pub missing: Vec<DecisionId>,
 }
 
 /// A decision with what came of its plan.
@@ -156,6 +181,68 @@ impl LogReader {
             .map_err(|e| failed(format!("the bytes of module {digest} cannot be read: {e}"), e))
     }
 
+    /// The revisions of a policy, oldest first.
+    pub async fn revisions(&self, policy: &str) -> Result<Vec<Revision>, StoreError> {
+        let rows: Vec<(Option<i64>, String)> =
+            sqlx::query_as("SELECT decision_id, spec FROM policy_revision WHERE name = ? ORDER BY revision LIMIT 10000")
+                .bind(policy)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(|e| failed(format!("revisions of policy {policy} cannot be read: {e}"), e))?;
+        rows.into_iter().map(revision).collect()
+    }
+
+    /// One revision of a policy.
+    pub async fn revision(&self, policy: &str, number: u64) -> Result<Option<Revision>, StoreError> {
+        let row: Option<(Option<i64>, String)> =
+            sqlx::query_as("SELECT decision_id, spec FROM policy_revision WHERE name = ? AND revision = ?")
+                .bind(policy)
+                .bind(edits::integer(number)?)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(|e| failed(format!("revision {number} of policy {policy} cannot be read: {e}"), e))?;
+        row.map(revision).transpose()
+    }
+
+    /// Goes through the whole log: the records whose bytes do not give their leaf, numbers that are missing, and the root over all
+    /// leaves; also the root over the first `at`, if there are so many.
+    pub async fn verify(&self, at: Option<u64>) -> Result<Verified, StoreError> {
+        let mut verified = Verified { size: 0, root: Tree::default().root(), root_at: None, changed: Vec::new(), missing: Vec::new() };
+        let mut tree = Tree::default();
+        let mut last = 0_i64;
+        if at == Some(0) {
+            verified.root_at = Some(tree.root());
+        }
+        loop {
+            let rows: Vec<(i64, String, Vec<u8>)> =
+                sqlx::query_as("SELECT id, record, leaf FROM decision WHERE id > ? ORDER BY id LIMIT 256")
+                    .bind(last)
+                    .fetch_all(&self.pool)
+                    .await
+                    .map_err(|e| failed(format!("the decision log cannot be read: {e}"), e))?;
+            if rows.is_empty() {
+                break;
+            }
+            for (id, record, leaf) in rows {
+                let number = DecisionId(natural(id)?);
+                if verified.missing.len() < ROWS_MAX {
+                    verified.missing.extend((last + 1..id).take(ROWS_MAX).filter_map(|n| natural(n).ok()).map(DecisionId));
+                }
+                if merkle::leaf(record.as_bytes()).as_slice() != leaf && verified.changed.len() < ROWS_MAX {
+                    verified.changed.push(number);
+                }
+                // The tree is over what is on record now: a root that was kept elsewhere tells whether that is what it was.
+                tree.push(merkle::leaf(record.as_bytes()));
+                if at == Some(tree.size()) {
+                    verified.root_at = Some(tree.root());
+                }
+                last = id;
+            }
+        }
+        (verified.size, verified.root) = (tree.size(), tree.root());
+        Ok(verified)
+    }
+
     async fn read(&self, mut query: QueryBuilder<Sqlite>) -> Result<Vec<LoggedDecision>, StoreError> {
         let rows: Vec<(i64, String, String)> =
             query.build_query_as().fetch_all(&self.pool).await.map_err(|e| failed(format!("the decision log cannot be read: {e}"), e))?;
@@ -172,6 +259,11 @@ fn logged((id, record, outcomes): (i64, String, String)) -> Result<LoggedDecisio
     let outcomes: Vec<(PlanId, Timestamp, String)> = serde_json::from_str(&outcomes).map_err(unclear)?;
     let outcomes = outcomes.into_iter().map(|(plan, recorded_at, text)| Outcome { plan, recorded_at, text }).collect();
     Ok(LoggedDecision { decision, outcomes })
+}
+
+fn revision((decision, spec): (Option<i64>, String)) -> Result<Revision, StoreError> {
+    let policy = serde_json::from_str(&spec).map_err(|e| failed(format!("a revision on record makes no sense to this version: {e}"), e))?;
+    Ok(Revision { decision: decision.map(natural).transpose()?.map(DecisionId), policy })
 }
 
 fn natural(n: i64) -> Result<u64, StoreError> {

@@ -73,8 +73,22 @@ CREATE TABLE policy (
 
 CREATE INDEX policy_module ON policy (module);
 
--- The decision log. `record` holds the decision's JSON byte for byte as it was committed, so that hashes can be laid over it
--- later; the columns before it repeat what is searched for. `policies` is a JSON array of names.
+-- Every revision that a policy ever had, as it was: what a decision was judged by can be read, and asked again. They outlive
+-- their policy; their modules stay for as long. `spec` is the policy as JSON, `decision_id` the change that made it.
+CREATE TABLE policy_revision (
+    name        TEXT    NOT NULL,
+    revision    INTEGER NOT NULL,
+    decision_id INTEGER,
+    module      TEXT    NOT NULL REFERENCES module (digest) DEFERRABLE INITIALLY DEFERRED,
+    spec        TEXT    NOT NULL,
+    PRIMARY KEY (name, revision)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX policy_revision_module ON policy_revision (module);
+
+-- The decision log. `record` holds the decision's JSON byte for byte as it was committed, and `leaf` the SHA-256 of a zero byte and
+-- these bytes (RFC 6962, 2.1: the hash of a leaf), so that a signed tree can be laid over the log without rewriting it. The columns
+-- before them repeat what is searched for. `policies` is a JSON array of names.
 CREATE TABLE decision (
     id        INTEGER NOT NULL PRIMARY KEY,
     at        INTEGER NOT NULL,
@@ -84,7 +98,8 @@ CREATE TABLE decision (
     object    TEXT,
     verdict   TEXT    NOT NULL,
     policies  TEXT    NOT NULL,
-    record    TEXT    NOT NULL
+    record    TEXT    NOT NULL,
+    leaf      BLOB    NOT NULL CHECK (length(leaf) = 32)
 ) STRICT;
 
 -- What came of a decision's plan: its own table, as the decision must not be touched again. The `n`th of a decision: a removal
@@ -121,6 +136,11 @@ CREATE TRIGGER decision_no_update BEFORE UPDATE ON decision
 BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
 CREATE TRIGGER decision_no_delete BEFORE DELETE ON decision
 BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
+
+CREATE TRIGGER policy_revision_no_update BEFORE UPDATE ON policy_revision
+BEGIN SELECT RAISE(ABORT, 'revisions of policies are append-only'); END;
+CREATE TRIGGER policy_revision_no_delete BEFORE DELETE ON policy_revision
+BEGIN SELECT RAISE(ABORT, 'revisions of policies are append-only'); END;
 
 CREATE TRIGGER settlement_next BEFORE INSERT ON settlement
 WHEN NEW.n <> (SELECT coalesce(max(n), 0) + 1 FROM settlement WHERE decision_id = NEW.decision_id)

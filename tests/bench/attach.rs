@@ -268,6 +268,7 @@ impl Raw {
             addresses: vec![Assigned { subnet: 0, address: "10.201.0.9".parse()? }],
             routes: vec![("0.0.0.0/0".parse()?, Some("10.201.0.1".parse()?))],
             asked_addresses: vec![],
+            failing_since: None,
             created_by: String::new(),
             created_by_uid: None,
             created_at: Timestamp(0),

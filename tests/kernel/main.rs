@@ -7,6 +7,7 @@ mod bad_input;
 mod crash;
 mod denial;
 mod drift;
+mod evidence;
 mod identity;
 mod isolated;
 mod modes;

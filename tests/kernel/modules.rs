@@ -32,7 +32,7 @@ fn an_uploaded_module_denies_what_its_settings_say_and_survives_a_restart() {
         site.daemon.start().unwrap();
         site.reconnect();
         denied(site);
-        assert_eq!(site.delete("/v1/policies/limit").status / 100, 2);
+        assert_eq!(site.delete("/v1/policies/limit?reason=a+test").status / 100, 2);
         site.attach("n", &b, &json!({}));
     });
 }

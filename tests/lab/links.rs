@@ -32,7 +32,9 @@ impl Namespace {
         if text.contains("clsact") {
             for half in ["egress", "ingress"] {
                 let filters = self.run(&["tc", "filter", "show", "dev", link, half])?;
-                text.extend(filters.lines().map(|line| format!("{half} {}\n", line.trim())));
+                // An action's index is the next free one, and a removed action frees its own a little later.
+                let lasting = filters.lines().filter(|line| !line.trim().starts_with("index "));
+                text.extend(lasting.map(|line| format!("{half} {}\n", line.trim())));
             }
         }
         Ok(text)

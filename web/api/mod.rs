@@ -5,11 +5,13 @@
 pub mod decisions;
 pub mod endpoints;
 pub mod events;
+pub mod evidence;
 pub mod health;
 pub mod modules;
 pub mod networks;
 pub mod parents;
 pub mod policies;
+pub mod revisions;
 
 use crate::app::App;
 use crate::problem::Problem;

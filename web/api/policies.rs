@@ -56,14 +56,14 @@ pub async fn replace(
 #[derive(utoipa::ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "describes the API")]
-enum PolicyOrDryRun {
+pub(super) enum PolicyOrDryRun {
     /// The policy.
     Policy(Box<PolicyBody>),
     /// What would come of it.
     DryRun(DryRunBody),
 }
 
-async fn put(app: &App, caller: &Caller, name: Name, wish: Wish, new_only: bool, why: Why) -> Answered {
+pub(super) async fn put(app: &App, caller: &Caller, name: Name, wish: Wish, new_only: bool, why: Why) -> Answered {
     let before = app.engine().state();
     if before.module(wish.module).is_none() {
         let there: Vec<String> = before.modules().map(|m| format!("{} ({})", m.digest, m.description.name)).take(8).collect();

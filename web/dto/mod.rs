@@ -3,6 +3,7 @@
 
 pub mod decision;
 pub mod endpoint;
+pub mod evidence;
 pub mod network;
 pub mod parent;
 pub mod plan;

@@ -90,6 +90,7 @@ pub(super) fn decide(basis: Basis<'_>, asked: &Asked, wish: &Attach, ids: &mut I
         addresses,
         routes,
         asked_addresses: wish.addresses.clone(),
+        failing_since: None,
         created_by: asked.caller.name.clone(),
         created_by_uid: asked.caller.uid,
         created_at: asked.now,

@@ -51,6 +51,11 @@ pub(super) fn delete_module(basis: Basis<'_>, asked: &Asked, digest: Digest) -> 
     if !users.is_empty() {
         return Err(Refusal::conflict("digest", format!("policies use this module: {}", listed(&users, 8)), "delete these first"));
     }
+    let former: Vec<&str> = basis.state.ever_used(digest).into_iter().map(Name::as_str).collect();
+    if !former.is_empty() {
+        let wrong = format!("decisions were judged by it, in former revisions of {}", listed(&former, 8));
+        return Err(Refusal::conflict("digest", wrong, "it stays: without it these decisions could not be replayed"));
+    }
     let event = Some(("module.deleted", format!("module {digest}")));
     let effect = Effect { edits: vec![Edit::DropModule(digest)], plan: None, object: Object::Gone, event };
     Ok(outcome(basis, asked, "delete-module", digest.to_string(), effect))
@@ -87,7 +92,8 @@ pub(super) fn put_policy(basis: Basis<'_>, asked: &Asked, wish: &PutPolicy) -> R
         module: wish.module,
         description: Arc::clone(&wish.description),
         settings: wish.settings.clone(),
-        revision: before.map_or(1, |b| b.revision + 1),
+        // Goes on where a policy of this name that is gone has left off: a decision names what it was judged by.
+        revision: basis.state.last_revision(&wish.name) + 1,
         mode: wish.mode,
         scope: wish.scope.clone(),
     };
@@ -95,6 +101,9 @@ pub(super) fn put_policy(basis: Basis<'_>, asked: &Asked, wish: &PutPolicy) -> R
         && (&before.settings, before.mode, &before.scope, before.module) == (&policy.settings, policy.mode, &policy.scope, policy.module)
     {
         return Ok(Decided::Already(Object::Policy(wish.name.clone())));
+    }
+    if let Some(how) = before.and_then(|before| loosens(before, &policy)) {
+        reason_for(asked, &how)?;
     }
     let mode = match policy.mode {
         PolicyMode::Enforce => "enforced",
@@ -106,6 +115,34 @@ pub(super) fn put_policy(basis: Basis<'_>, asked: &Asked, wish: &PutPolicy) -> R
     Ok(outcome(basis, asked, "put-policy", wish.name.to_string(), effect))
 }
 
+/// How `after` asks for less than `before`, if it does; what its settings allow only a rehearsal can tell.
+fn loosens(before: &Policy, after: &Policy) -> Option<String> {
+    let strength = |mode: PolicyMode| match mode {
+        PolicyMode::Off => 0,
+        PolicyMode::Audit => 1,
+        PolicyMode::Enforce => 2,
+    };
+    if strength(after.mode) < strength(before.mode) {
+        return Some("it would be taken less seriously".into());
+    }
+    fn narrower<T: PartialEq>(before: &[T], after: &[T]) -> bool {
+        // None means all.
+        !after.is_empty() && (before.is_empty() || before.iter().any(|b| !after.contains(b)))
+    }
+    let (b, a) = (&before.scope, &after.scope);
+    let less =
+        narrower(&b.operations, &a.operations) || narrower(&b.networks, &a.networks) || !b.network_labels.contains(&a.network_labels);
+    (less && before.mode != PolicyMode::Off).then(|| "it would apply to less".into())
+}
+
+fn reason_for(asked: &Asked, how: &str) -> Result<(), Refusal> {
+    if asked.change.reason.as_deref().is_some_and(|r| !r.trim().is_empty()) {
+        return Ok(());
+    }
+    let wrong = format!("a change that loosens a policy needs one: {how}");
+    Err(Refusal::invalid("reason", wrong, "why, as the parameter `reason` or the header field Bulkhead-Reason; it goes on record"))
+}
+
 pub(super) fn delete_policy(basis: Basis<'_>, asked: &Asked, name: &str) -> Result<Decided, Refusal> {
     only_admins(asked, "delete policies")?;
     let Some(policy) = basis.state.policy(name) else {
@@ -114,6 +151,9 @@ pub(super) fn delete_policy(basis: Basis<'_>, asked: &Asked, name: &str) -> Resu
             .map_or_else(|| format!("there are {}", listed(&names, 8)), |n| format!("did you mean {n}?"));
         return Err(Refusal::not_found("policy", format!("there is no policy {}", shown(name)), right));
     };
+    if policy.mode != PolicyMode::Off {
+        reason_for(asked, "it would judge nothing any more")?;
+    }
     let name: Name = policy.name.clone();
     let event = Some(("policy.deleted", format!("policy {name}")));
     let effect = Effect { edits: vec![Edit::DropPolicy(name.clone())], plan: None, object: Object::Gone, event };

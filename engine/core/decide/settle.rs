@@ -98,6 +98,7 @@ pub fn settle(state: &State, settlement: &Settlement, now: Timestamp, free_at: T
         Purpose::HealEndpoint(id) => {
             if let Some(endpoint) = state.endpoint_by_id(id) {
                 let mut healed = (**endpoint).clone();
+                healed.failing_since = failed.map(|_| endpoint.failing_since.unwrap_or(now));
                 healed.state = match failed {
                     None => EndpointState::Attached,
                     Some(why) => EndpointState::Failed { why: why.to_owned(), at: now },
@@ -107,7 +108,10 @@ pub fn settle(state: &State, settlement: &Settlement, now: Timestamp, free_at: T
                     Some(why) => ("endpoint.failed", format!("the link of {} could not be set right: {why}", endpoint.workload.name)),
                 };
                 after.edits.push(Edit::PutEndpoint(Arc::new(healed)));
-                after.events.push((kind, id.to_string(), text));
+                // One more try that failed is nothing new.
+                if failed.is_none() || endpoint.failing_since.is_none() {
+                    after.events.push((kind, id.to_string(), text));
+                }
             }
         }
         Purpose::Sweep => {}

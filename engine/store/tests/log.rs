@@ -139,6 +139,81 @@ async fn healing_an_endpoint_settles_under_its_old_decision() {
     assert_eq!(outcomes.iter().map(|o| &*o.text).collect::<Vec<_>>(), ["done", "done again"]);
 }
 
+#[tokio::test]
+async fn what_was_rewritten_or_cut_off_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("b.db");
+    let store = filled(&path);
+    let reader = LogReader::open(&path).unwrap();
+    let before = reader.verify(None).await.unwrap();
+    assert_eq!((before.size, before.changed.len(), before.missing.len()), (6, 0, 0));
+    // The root of the first four, kept when there were only four, still is theirs.
+    let four = reader.verify(Some(4)).await.unwrap().root_at.unwrap();
+    assert_ne!(four, before.root);
+    assert_eq!(reader.verify(Some(7)).await.unwrap().root_at, None, "there are not so many");
+
+    // Somebody with the file, who takes the triggers away first.
+    let mut raw = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    for sql in ["DROP TRIGGER decision_no_update", "DROP TRIGGER decision_no_delete"] {
+        sqlx::raw_sql(sql).execute(&mut raw).await.unwrap();
+    }
+    let rewrite = "UPDATE decision SET record = replace(record, 'eve', 'bob') WHERE id = 5";
+    assert_eq!(sqlx::raw_sql(rewrite).execute(&mut raw).await.unwrap().rows_affected(), 1);
+    let found = reader.verify(Some(6)).await.unwrap();
+    assert_eq!(found.changed, [DecisionId(5)]);
+    assert_ne!(found.root_at, Some(before.root));
+
+    // Who writes the leaf as well is found by the root alone.
+    let record: String = sqlx::query_scalar("SELECT record FROM decision WHERE id = 5").fetch_one(&mut raw).await.unwrap();
+    let leaf = bulkhead_store::merkle::leaf(record.as_bytes());
+    sqlx::query("UPDATE decision SET leaf = ? WHERE id = 5").bind(leaf.as_slice()).execute(&mut raw).await.unwrap();
+    let found = reader.verify(Some(6)).await.unwrap();
+    assert!(found.changed.is_empty() && found.root_at.is_some() && found.root_at != Some(before.root));
+    assert_eq!(reader.verify(Some(4)).await.unwrap().root_at, Some(four), "what came before is untouched");
+
+    sqlx::raw_sql("DELETE FROM decision WHERE id = 5").execute(&mut raw).await.unwrap();
+    assert_eq!(reader.verify(None).await.unwrap().missing, [DecisionId(5)]);
+    sqlx::raw_sql("DELETE FROM decision WHERE id = 6").execute(&mut raw).await.unwrap();
+    let cut = reader.verify(Some(6)).await.unwrap();
+    assert_eq!((cut.size, cut.root_at, cut.missing.len()), (4, None, 0), "a cut at the end shows only against a root");
+    raw.close().await.unwrap();
+    drop(store);
+}
+
+#[tokio::test]
+async fn revisions_stay_as_they_were_also_when_their_policy_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("b.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    store.write(&sample::ground()).unwrap();
+    let before = store.load().unwrap().revisions.len();
+    let put = |revision, mode| Edit::PutPolicy(Arc::new(sample::policy("mine", 1, revision, mode)));
+    use bulkhead_core::policy::PolicyMode::{Audit, Enforce};
+    let name = sample::policy("mine", 1, 1, Audit).name;
+    let batch = |edits| Batch { edits, ..Batch::default() };
+    let module_bytes = vec![(sample::digest(1), Arc::from([1_u8; 4]))];
+    let module = Edit::PutModule(Arc::new(sample::module(1, false)));
+    store.write(&Batch { edits: vec![module], module_bytes, ..Batch::default() }).unwrap();
+    store.write(&batch(vec![put(1, Audit)])).unwrap();
+    store.write(&batch(vec![put(2, Enforce)])).unwrap();
+    store.write(&batch(vec![Edit::DropPolicy(name.clone())])).unwrap();
+    assert!(store.write(&batch(vec![put(2, Audit)])).is_err(), "a revision is never another one");
+    let mut raw = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    for sql in ["UPDATE policy_revision SET spec = ''", "DELETE FROM policy_revision"] {
+        let refused = sqlx::raw_sql(sql).execute(&mut raw).await.unwrap_err();
+        assert!(refused.to_string().contains("revisions of policies are append-only"), "{sql}: {refused}");
+    }
+    raw.close().await.unwrap();
+    let reader = LogReader::open(&path).unwrap();
+    let modes: Vec<_> = reader.revisions("mine").await.unwrap().into_iter().map(|r| (r.policy.revision, r.policy.mode)).collect();
+    assert_eq!(modes, [(1, Audit), (2, Enforce)]);
+    assert_eq!(reader.revision("mine", 1).await.unwrap().unwrap().policy.mode, Audit);
+    assert!(reader.revision("mine", 3).await.unwrap().is_none());
+    let loaded = store.load().unwrap();
+    assert_eq!(loaded.revisions.len(), before + 2);
+    assert_eq!(bulkhead_core::state::State::load(sample::BOOT, loaded).last_revision(&name), 2);
+}
+
 #[test]
 fn there_must_be_a_database_to_read_from() {
     let dir = tempfile::tempdir().unwrap();

@@ -127,7 +127,7 @@ async fn the_log_takes_no_change_from_anyone() {
         ("UPDATE decision SET verdict = 'denied'", "decisions are append-only"),
         ("DELETE FROM decision", "decisions are append-only"),
         (
-            "INSERT OR REPLACE INTO decision SELECT id, 0, caller, operation, subject, object, 'denied', policies, record FROM decision",
+            "INSERT OR REPLACE INTO decision SELECT id, 0, caller, operation, subject, object, 'denied', policies, record, leaf FROM decision",
             "without gaps",
         ),
         ("UPDATE settlement SET outcome = 'failed'", "settlements are append-only"),

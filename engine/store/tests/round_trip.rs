@@ -125,7 +125,7 @@ fn edit(state: &State, op: &Op, batch: &mut Batch) -> Option<Edit> {
             Edit::PutModule(Arc::new(sample::module(*n, *built_in)))
         }
         Op::NoModule { n } => {
-            if state.policies().any(|p| p.module == sample::digest(*n)) {
+            if !state.ever_used(sample::digest(*n)).is_empty() {
                 return None;
             }
             Edit::DropModule(sample::digest(*n))
@@ -133,7 +133,8 @@ fn edit(state: &State, op: &Op, batch: &mut Batch) -> Option<Edit> {
         Op::Policy { name, module, revision } => {
             state.module(sample::digest(*module))?;
             let mode = [PolicyMode::Enforce, PolicyMode::Audit, PolicyMode::Off][*revision as usize % 3];
-            Edit::PutPolicy(Arc::new(sample::policy(name, *module, *revision, mode)))
+            let next = state.last_revision(&sample::policy(name, *module, 1, mode).name) + 1;
+            Edit::PutPolicy(Arc::new(sample::policy(name, *module, next, mode)))
         }
         Op::NoPolicy { name } => Edit::DropPolicy(state.policy(name)?.name.clone()),
     })

@@ -157,8 +157,8 @@ fn a_dry_run_shows_all_and_changes_nothing() {
     let policy = json!({"name": "p", "module": module});
     for (method, path, body) in [
         ("POST", "/v1/policies?dry_run=true".to_owned(), policy.to_string()),
-        ("PUT", "/v1/policies/tiers?dry_run=true".to_owned(), json!({"module": module, "mode": "off"}).to_string()),
-        ("DELETE", "/v1/policies/tiers?dry_run=true".to_owned(), String::new()),
+        ("PUT", "/v1/policies/tiers?dry_run=true&reason=x".to_owned(), json!({"module": module, "mode": "off"}).to_string()),
+        ("DELETE", "/v1/policies/tiers?dry_run=true&reason=x".to_owned(), String::new()),
     ] {
         let answer = client.send(method, &path, &[("Content-Type", "application/json")], body.as_bytes());
         assert_eq!(must(answer, 200)["decision"]["verdict"], "allowed");
@@ -259,7 +259,9 @@ fn policies_and_modules_come_and_go() {
     // With other settings a module may look at other labels: the policy, not the module, says at which.
     let zone = must(client.post("/v1/policies", &json!({"name": "z", "module": digest, "settings": {"label": "zone"}})), 201);
     assert_eq!((&zone["description"]["label_keys"], &module["description"]["label_keys"]), (&json!(["zone"]), &json!(["tier"])));
-    must(client.delete("/v1/policies/z"), 200);
+    let needs = client.delete("/v1/policies/z");
+    assert_eq!((needs.status, needs.fields()), (422, vec!["reason".to_owned()]), "who loosens says why");
+    must(client.delete("/v1/policies/z?reason=a+test"), 200);
     let mut same = wish.clone();
     same.as_object_mut().unwrap().remove("name");
     let unchanged = must(client.put("/v1/policies/p", &same), 200);
@@ -270,11 +272,91 @@ fn policies_and_modules_come_and_go() {
     assert_eq!(must(client.get(&format!("/v1/policies?module={digest}")), 200)["items"].as_array().unwrap().len(), 2);
     let used = client.delete(&location);
     assert!(used.status == 409 && used.text().contains("p, q"), "{}", used.text());
-    must(client.delete("/v1/policies/p"), 200);
-    must(client.delete("/v1/policies/q"), 200);
-    must(client.delete(&location), 200);
-    assert_eq!(client.get(&location).status, 404);
-    assert_eq!(client.delete("/v1/policies/p").status, 404);
+    must(client.delete("/v1/policies/p?reason=a+test"), 200);
+    must(client.delete("/v1/policies/q?reason=a+test"), 200);
+    let stays = client.delete(&location);
+    assert!(stays.status == 409 && stays.text().contains("former revisions of p, q, z"), "{}", stays.text());
+    assert_eq!(client.delete("/v1/policies/p?reason=again").status, 404);
+    let unused = must(client.send("POST", "/v1/modules", &wasm, b"\0asmunused"), 201);
+    let unused = format!("/v1/modules/{}", unused["digest"].as_str().unwrap());
+    must(client.delete(&unused), 200);
+    assert_eq!(client.get(&unused).status, 404);
+}
+
+#[test]
+fn revisions_of_a_policy_are_read_compared_and_put_in_force_again() {
+    let site = Site::new();
+    let mut client = site.client();
+    let digest = must(client.send("POST", "/v1/modules", &[("Content-Type", "application/wasm")], b"\0asmmine"), 201)["digest"].clone();
+    let wish = |max: u32, mode: &str| json!({"module": digest, "settings": {"max": max}, "mode": mode});
+    must(client.put("/v1/policies/p", &wish(3, "audit")), 201);
+    must(client.put("/v1/policies/p", &wish(4, "enforce")), 200);
+    let refused = client.put("/v1/policies/p", &wish(4, "audit"));
+    assert_eq!((refused.status, refused.fields()), (422, vec!["reason".to_owned()]));
+    let narrower = json!({"module": digest, "settings": {"max": 4}, "scope": {"operations": ["attach"]}});
+    assert_eq!(client.put("/v1/policies/p", &narrower).status, 422);
+    assert_eq!(must(client.put("/v1/policies/p?reason=only+these", &narrower), 200)["revision"], 3);
+
+    let all = must(client.get("/v1/policies/p/revisions"), 200);
+    let told: Vec<_> =
+        all["items"].as_array().unwrap().iter().map(|r| (r["revision"].clone(), r["mode"].clone(), r["in_force"].clone())).collect();
+    let expected = [(1, "audit", false), (2, "enforce", false), (3, "enforce", true)].map(|(n, m, f)| (json!(n), json!(m), json!(f)));
+    assert_eq!(told, expected);
+    assert!(all["items"][0]["decision"].is_u64(), "{all}");
+    let diff = must(client.get("/v1/policies/p/revisions/2/diff"), 200);
+    let changes = json!([{"path": "/mode", "before": "audit", "after": "enforce"}, {"path": "/settings/max", "before": 3, "after": 4}]);
+    assert_eq!((&diff["from"], &diff["to"], &diff["changes"]), (&json!(1), &json!(2), &changes));
+    assert_eq!(must(client.get("/v1/policies/p/revisions/3/diff?from=1"), 200)["changes"].as_array().unwrap().len(), 3);
+
+    // Back to the first one loosens: a reason is asked for. Back to the second does not.
+    assert_eq!(client.post("/v1/policies/p/rollback", &json!({"revision": 1})).status, 422);
+    let back = must(client.post("/v1/policies/p/rollback", &json!({"revision": 2})), 200);
+    assert_eq!((&back["revision"], &back["mode"], &back["settings"]["max"]), (&json!(4), &json!("enforce"), &json!(4)));
+    must(client.delete("/v1/policies/p?reason=a+test"), 200);
+    let again = must(client.post("/v1/policies/p/rollback", &json!({"revision": 1})), 201);
+    assert_eq!(again["revision"], 5, "numbers go on: a decision names what it was judged by");
+
+    for (path, body, field) in [
+        ("/v1/policies/p/rollback", json!({"revision": 99}), "revision"),
+        ("/v1/policies/p/rollback", json!({"revision": 0}), "revision"),
+        ("/v1/policies/p/rollback", json!({}), "revision"),
+        ("/v1/policies/p/rollback", json!({"revision": 1, "revison": 1}), "revison"),
+    ] {
+        let answer = client.post(path, &body);
+        assert_eq!((answer.status, answer.fields()), (422, vec![field.to_owned()]), "{body}");
+    }
+    for path in
+        ["/v1/policies/none/revisions", "/v1/policies/p/revisions/99", "/v1/policies/p/revisions/x", "/v1/policies/p/revisions/1/diff"]
+    {
+        assert_eq!(client.get(path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn a_decision_is_asked_again_and_the_log_is_gone_through() {
+    let site = Site::new();
+    let mut client = site.client();
+    let made = must(client.post("/v1/networks", &json!({"name": "n", "labels": {"tier": "db"}})), 201);
+    let denied = client.post("/v1/networks", &json!({"name": "m", "labels": {"tier": "forbidden"}}));
+    assert_eq!(denied.status, 403);
+    for (decision, verdict) in [(made["decision"].clone(), "allowed"), (denied.json()["decision"].clone(), "denied")] {
+        let replay = must(client.get(&format!("/v1/decisions/{decision}/replay")), 200);
+        assert_eq!((&replay["same"], &replay["verdict"]), (&json!(true), &json!(verdict)), "{replay}");
+        assert_eq!(replay["policies"][0]["then"]["outcome"], replay["policies"][0]["now"]["outcome"]);
+    }
+    assert_eq!(client.get("/v1/decisions/99/replay").status, 404);
+    let found = must(client.get("/v1/decisions/verify"), 200);
+    assert_eq!((&found["intact"], &found["size"], &found["root_matches"]), (&json!(true), &json!(4), &json!(null)));
+    let root = found["root"].as_str().unwrap();
+    let with_root = must(client.get(&format!("/v1/decisions/verify?root={root}&size=4")), 200);
+    assert_eq!((&with_root["intact"], &with_root["root_matches"]), (&json!(true), &json!(true)));
+    let wrong = must(client.get(&format!("/v1/decisions/verify?root={root}&size=3")), 200);
+    assert_eq!((&wrong["intact"], &wrong["root_matches"]), (&json!(false), &json!(false)));
+    for (query, field) in [("root=x&size=1", "root"), ("size=-1", "size"), ("size=1", "root")] {
+        let answer = client.get(&format!("/v1/decisions/verify?{query}"));
+        assert_eq!(answer.status, 422, "{query}");
+        assert!(answer.fields().contains(&field.to_owned()), "{query}: {:?}", answer.fields());
+    }
 }
 
 #[test]

@@ -75,6 +75,19 @@ fn slow_clients_are_let_go() {
 }
 
 #[test]
+fn who_does_not_read_his_answers_loses_his_place() {
+    let limits =
+        Limits { connections_max: 1, taken_within: Duration::from_millis(400), head_within: Duration::from_secs(9), ..Limits::default() };
+    let site = Site::with(limits);
+    let mut deaf = site.client();
+    let many = "GET /v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(60);
+    deaf.stream().unwrap().write_all(many.as_bytes()).unwrap();
+    let begun = Instant::now();
+    must(site.client().get("/v1/health"), 200);
+    assert!(begun.elapsed() > Duration::from_millis(200), "there was no other place: {:?}", begun.elapsed());
+}
+
+#[test]
 fn heads_over_the_limits_are_refused() {
     let site = Site::with(tight());
     let mut many = site.client();

@@ -19,7 +19,9 @@ use bulkhead_kernel::sim::SimKernel;
 use bulkhead_web::accounts::Accounts;
 use bulkhead_web::auth::TcpGuard;
 use bulkhead_web::listen::{self, TcpDoor, UnixDoor};
-use bulkhead_web::parts::{DecisionFilter, Later, Log, LoggedDecision, Modules, Namespaces, NetnsWish, OpenNetns, PlanOutcome};
+use bulkhead_web::parts::{
+    DecisionFilter, Later, Log, LoggedDecision, Modules, Namespaces, NetnsWish, OpenNetns, PlanOutcome, Revision, Verified,
+};
 use bulkhead_web::token::TokenHash;
 use bulkhead_web::{App, Limits, router};
 use std::collections::BTreeMap;
@@ -41,6 +43,7 @@ pub struct Rows {
     pub decisions: Vec<LoggedDecision>,
     pub events: Vec<Event>,
     pub bytes: BTreeMap<Digest, Vec<u8>>,
+    pub revisions: Vec<Revision>,
     plans: BTreeMap<bulkhead_core::ids::PlanId, DecisionId>,
 }
 
@@ -67,8 +70,13 @@ impl Store for Memory {
             rows.bytes.insert(*digest, bytes.to_vec());
         }
         for edit in &batch.edits {
-            if let Edit::DropModule(digest) = edit {
-                rows.bytes.remove(digest);
+            match edit {
+                Edit::DropModule(digest) => drop(rows.bytes.remove(digest)),
+                Edit::PutPolicy(policy) => {
+                    let decision = batch.decisions.iter().rfind(|d| d.subject == policy.name.as_str()).map(|d| d.id);
+                    rows.revisions.push(Revision { decision, policy: Policy::clone(policy) });
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -98,6 +106,22 @@ impl Log for Memory {
     }
     fn events_after(&self, seq: u64, limit: usize) -> Later<'_, Vec<Event>> {
         let found = self.0.lock().unwrap().events.iter().filter(|e| e.seq > seq).take(limit).cloned().collect();
+        Box::pin(async { Ok(found) })
+    }
+    fn revisions(&self, policy: String) -> Later<'_, Vec<Revision>> {
+        let found = self.0.lock().unwrap().revisions.iter().filter(|r| r.policy.name.as_str() == policy).cloned().collect();
+        Box::pin(async { Ok(found) })
+    }
+    fn revision(&self, policy: String, number: u64) -> Later<'_, Option<Revision>> {
+        let all = &self.0.lock().unwrap().revisions;
+        let found = all.iter().find(|r| r.policy.name.as_str() == policy && r.policy.revision == number).cloned();
+        Box::pin(async { Ok(found) })
+    }
+    /// Nothing is hashed here: roots tell only how many there are.
+    fn verify(&self, at: Option<u64>) -> Later<'_, Verified> {
+        let size = self.0.lock().unwrap().decisions.len() as u64;
+        let root = |n: u64| [u8::try_from(n % 251).unwrap(); 32];
+        let found = Verified { size, root: root(size), root_at: at.filter(|n| *n <= size).map(root), changed: vec![], missing: vec![] };
         Box::pin(async { Ok(found) })
     }
     fn module_bytes(&self, module: Digest) -> Later<'_, Option<Vec<u8>>> {

@@ -127,6 +127,7 @@ pub fn endpoint(n: u64, network: u64, addresses: Vec<Assigned>, state: EndpointS
         index: IfIndex(0x2000_0000 + n as u32),
         routes: vec![("0.0.0.0/0".parse().unwrap(), Some(v4(network, 1)))],
         asked_addresses: Vec::new(),
+        failing_since: None,
         addresses,
         created_by: "uid:0".into(),
         created_by_uid: Some(0),

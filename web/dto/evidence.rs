@@ -1,0 +1,141 @@
+//! What proves decisions: revisions as they were, decisions asked again, and the log gone through.
+
+use super::decision::HeardBody;
+use super::policy::PolicyBody;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use utoipa::ToSchema;
+
+/// A revision of a policy, as it was.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Revision)]
+pub struct RevisionBody {
+    /// The policy as it was; `decision` is the change that made it.
+    #[serde(flatten)]
+    pub policy: PolicyBody,
+    /// Whether it is in force now.
+    pub in_force: bool,
+}
+
+/// In what a revision differs from another.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = RevisionDiff)]
+pub struct DiffBody {
+    /// The earlier one.
+    pub from: u64,
+    /// The later one.
+    pub to: u64,
+    /// What differs; empty where nothing does.
+    pub changes: Vec<ChangedBody>,
+}
+
+/// A value that differs.
+#[derive(Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Changed)]
+pub struct ChangedBody {
+    /// Where, as a JSON Pointer (RFC 6901).
+    pub path: String,
+    /// What was there; null where nothing was.
+    #[schema(value_type = Object)]
+    pub before: Value,
+    /// What is there; null where nothing is.
+    #[schema(value_type = Object)]
+    pub after: Value,
+}
+
+/// A policy goes back to a former revision.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = RollbackWish, example = json!({"revision": 3}))]
+#[serde(default, deny_unknown_fields)]
+pub struct RollbackBody {
+    /// Number of the revision whose module, settings, mode and scope are to be in force again.
+    #[schema(required = true, minimum = 1)]
+    pub revision: u64,
+}
+
+/// A decision asked again.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Replay)]
+pub struct ReplayBody {
+    /// Its number.
+    pub decision: u64,
+    /// Whether every policy says the same as it did, and the verdict is the same.
+    pub same: bool,
+    /// What each policy said, and says.
+    pub policies: Vec<ReplayedBody>,
+    /// The verdict that these opinions give now: `allowed` or `denied`. That an admin went against a denial is no policy's saying.
+    pub verdict: String,
+}
+
+/// A policy asked again.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Replayed)]
+pub struct ReplayedBody {
+    /// What it said then.
+    pub then: HeardBody,
+    /// What it says now; null where it could not be asked.
+    pub now: Option<HeardBody>,
+    /// Whether both are the same.
+    pub same: bool,
+    /// Whether it took the same fuel. Only to be expected of the same version of the engine: wasmtime promises nothing about a unit.
+    pub same_fuel: bool,
+    /// Why it could not be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
+}
+
+/// The decision log, gone through.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Verification)]
+pub struct VerificationBody {
+    /// Whether nothing is wrong: no bytes differ from their leaf, no number is missing, and a root that was given is the log's.
+    pub intact: bool,
+    /// Decisions on record.
+    pub size: u64,
+    /// Root over all leaves (RFC 6962, 2.1). Keep it elsewhere: with it and `size` every later rewrite and cut up to here is found.
+    pub root: String,
+    /// Whether the root that was given is that of the first `size` decisions; null where none was given.
+    pub root_matches: Option<bool>,
+    /// Decisions whose bytes do not give the leaf that was recorded with them.
+    pub changed: Vec<u64>,
+    /// Numbers that are missing.
+    pub missing: Vec<u64>,
+    /// What this proves.
+    pub proves: String,
+}
+
+/// All values that differ, by their places.
+pub fn differences(before: &Value, after: &Value) -> Vec<ChangedBody> {
+    let mut all = Vec::new();
+    compare(before, after, "", &mut all);
+    all
+}
+
+fn compare(before: &Value, after: &Value, at: &str, all: &mut Vec<ChangedBody>) {
+    match (before, after) {
+        (Value::Object(b), Value::Object(a)) => {
+            for key in b.keys().chain(a.keys()).collect::<BTreeSet<_>>() {
+                let place = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+                let missing = Value::Null;
+                compare(b.get(key).unwrap_or(&missing), a.get(key).unwrap_or(&missing), &place, all);
+            }
+        }
+        // Lists are compared as a whole: which entry became which nobody knows.
+        (b, a) if b == a => {}
+        (b, a) => all.push(ChangedBody { path: at.to_owned(), before: b.clone(), after: a.clone() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn differences_are_told_by_their_place() {
+        let found = differences(&json!({"a": 1, "b": {"c/d": [1]}, "e": 2}), &json!({"a": 1, "b": {"c/d": [1, 2]}, "f": null, "g": 3}));
+        let told: Vec<String> = found.iter().map(|c| format!("{} {} {}", c.path, c.before, c.after)).collect();
+        assert_eq!(told, ["/b/c~1d [1] [1,2]", "/e 2 null", "/g null 3"]);
+    }
+}
