@@ -89,7 +89,7 @@ fn a_dry_run_shows_decision_and_plan_and_changes_nothing() {
 fn where_no_enforcing_policy_judges_the_request_is_denied_as_unjudged() {
     site(|site| {
         for policy in site.items("/v1/policies") {
-            let answer = site.delete(&format!("/v1/policies/{}", text(&policy, "name")));
+            let answer = site.delete(&format!("/v1/policies/{}?reason=a+test", text(&policy, "name")));
             assert_eq!(answer.status / 100, 2, "{}", answer.text());
         }
         let denied = site.post("/v1/networks", &json!({"name": "n"}));
