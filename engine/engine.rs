@@ -152,6 +152,9 @@ impl Engine {
     pub fn judge(&self, policy: &Policy, question: &Question) -> Judged {
         self.shared.judge.judge(policy, question)
     }
+    pub(crate) fn judge_of_policies(&self) -> &dyn Judge {
+        &*self.shared.judge
+    }
     /// What is on record now.
     pub fn state(&self) -> Arc<State> {
         self.shared.state()

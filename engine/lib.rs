@@ -10,6 +10,7 @@ pub mod engine;
 mod input;
 mod lanes;
 mod reconcile;
+pub mod rehearse;
 mod settling;
 mod shared;
 mod sweep;

@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 /// All routes, and their description.
 fn routes() -> OpenApiRouter<App> {
-    use api::{decisions, endpoints, events, evidence, health, modules, networks, parents, policies, revisions};
+    use api::{decisions, endpoints, events, evidence, health, modules, networks, parents, policies, rehearsal, revisions};
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(networks::create, networks::list))
         .routes(routes!(networks::inspect, networks::delete))
@@ -26,6 +26,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(parents::inspect))
         .routes(routes!(policies::create, policies::list))
         .routes(routes!(policies::inspect, policies::replace, policies::delete))
+        .routes(routes!(rehearsal::rehearse))
+        .routes(routes!(rehearsal::violations))
         .routes(routes!(revisions::list))
         .routes(routes!(revisions::inspect))
         .routes(routes!(revisions::diff))

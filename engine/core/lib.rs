@@ -23,6 +23,7 @@ pub mod plan;
 pub mod policy;
 pub mod record;
 pub mod refusal;
+pub mod rehearse;
 pub mod request;
 pub mod segment;
 pub mod settings;

@@ -11,6 +11,7 @@ pub mod modules;
 pub mod networks;
 pub mod parents;
 pub mod policies;
+pub mod rehearsal;
 pub mod revisions;
 
 use crate::app::App;

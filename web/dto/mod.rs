@@ -8,6 +8,7 @@ pub mod network;
 pub mod parent;
 pub mod plan;
 pub mod policy;
+pub mod rehearsal;
 
 use crate::app::Why;
 use axum::http::{HeaderValue, StatusCode, header};

@@ -54,7 +54,7 @@ pub struct ScopeBody {
 }
 
 /// A policy as read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Wish {
     /// Its name, where the body has one.
     pub name: Option<Name>,

@@ -1,6 +1,7 @@
 //! The question that is put to each policy: what is asked, and what it would live beside, grouped by what the policy looks at.
 
 use super::Basis;
+use crate::caller::Caller;
 use crate::endpoint::Endpoint;
 use crate::host::VlanId;
 use crate::ipam::overlap;
@@ -8,7 +9,7 @@ use crate::names::Labels;
 use crate::network::{Network, ShieldWish};
 use crate::parent::{Parent, ParentKind};
 use crate::policy::{
-    CallerView, Group, Heard, Label, NetworkView, Operation, Policy, Provenance, Question, SubnetView, View, WorkloadView,
+    CallerView, Change, Group, Heard, Label, NetworkView, Operation, Policy, Provenance, Question, SubnetView, View, WorkloadView,
 };
 use crate::request::Asked;
 use crate::segment::{EXAMPLES_MAX, Fabric, GroupKey, Residents};
@@ -43,16 +44,17 @@ fn put(
     let in_scope = basis.state.policies().filter(|p| p.in_scope(operation, network.name.as_str(), &network.labels));
     in_scope
         .map(|policy| {
-            let question = question(basis, asked, operation, network, parent, endpoint, policy);
+            let question = question(basis, (&asked.caller, &asked.change), operation, network, parent, endpoint, policy);
             let judged = basis.judge.judge(policy, &question);
             Heard { policy: policy.name.clone(), module: policy.module, revision: policy.revision, mode: policy.mode, question, judged }
         })
         .collect()
 }
 
-fn question(
+/// What one policy is shown.
+pub(crate) fn question(
     basis: Basis<'_>,
-    asked: &Asked,
+    (caller, change): (&Caller, &Change),
     operation: Operation,
     network: &Network,
     parent: &Parent,
@@ -78,12 +80,12 @@ fn question(
     Question {
         operation,
         caller: CallerView {
-            name: asked.caller.name.clone(),
-            groups: asked.caller.groups.clone(),
-            door: asked.caller.door.clone(),
-            networks: state.networks_made_by(&asked.caller.name),
+            name: caller.name.clone(),
+            groups: caller.groups.clone(),
+            door: caller.door.clone(),
+            networks: state.networks_made_by(&caller.name),
         },
-        change: asked.change.clone(),
+        change: change.clone(),
         network: network_view(basis, network, parent),
         network_before: None,
         workload: endpoint.map(|e| workload_view(basis, e, &keys, needs(View::Attached))),

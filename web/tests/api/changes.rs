@@ -372,3 +372,35 @@ fn what_the_kernel_refuses_is_told_and_undone() {
     assert_eq!(client.get("/v1/networks/n").status, 404);
     must(client.post("/v1/networks", &json!({"name": "n"})), 201);
 }
+
+#[test]
+fn a_rehearsal_tells_what_would_be_denied_and_the_standing_violations_what_is() {
+    let site = Site::new();
+    let mut client = site.client();
+    let module = must(client.get("/v1/policies/tiers"), 200)["module"].clone();
+    let tiers = |mode: &str| json!({"module": module, "mode": mode});
+    must(client.put("/v1/policies/tiers?reason=a+test", &tiers("audit")), 200);
+    must(
+        client.put(
+            "/v1/policies/other",
+            &json!({"module": module, "scope": {"networks": ["elsewhere", "bad", "good"], "operations": ["attach"]}}),
+        ),
+        201,
+    );
+    let other_allows = client.post("/v1/networks", &json!({"name": "bad", "labels": {"tier": "forbidden"}}));
+    assert_eq!(other_allows.status, 403, "nobody judges a create now");
+    must(client.put("/v1/policies/tiers", &tiers("enforce")), 200);
+    must(client.post("/v1/networks", &json!({"name": "good", "labels": {"tier": "db"}})), 201);
+    assert!(must(client.get("/v1/violations"), 200)["items"].as_array().unwrap().is_empty());
+    let came = must(client.post("/v1/rehearsals", &json!({"name": "tiers", "module": module})), 200);
+    assert_eq!((&came["verdict"], &came["networks"], &came["endpoints"]), (&json!("neither"), &json!(1), &json!(0)));
+    assert_eq!(came["compared_with"], json!(must(client.get("/v1/policies/tiers"), 200)["revision"].as_u64().unwrap()));
+    for (body, field) in [
+        (json!({"module": module}), "name"),
+        (json!({"name": "x", "module": module, "settings": {"max": "many"}}), "settings.max"),
+        (json!({"name": "x", "module": format!("sha256:{}", "0".repeat(64))}), "module"),
+    ] {
+        let answer = client.post("/v1/rehearsals", &body);
+        assert_eq!((answer.status, answer.fields()), (422, vec![field.to_owned()]), "{body}");
+    }
+}
