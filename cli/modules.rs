@@ -25,11 +25,17 @@ pub async fn load_modules(engine: &Engine, judge: &Arc<WasmJudge>, log: &LogRead
     Ok(())
 }
 
-/// A fresh database gets the built-in policies, enforced, as requests on record. No door is open before all of them are there, so
-/// fewer decisions than these take means that a first start was cut off: each request that was done then is a repeat now.
+/// A fresh database gets the built-in modules, and policies made of those that are to be enforced, as requests on record. No door
+/// is open before all of them are there, so fewer decisions than these take mean that a first start was cut off: what it did not get
+/// to is done now, and a request that was done already is a repeat, which makes no decision.
+///
+/// The modules that come with a policy come first. So a young database of a daemon that had only these is taken for one that was cut
+/// off, and gets the other modules, but never a policy that somebody has deleted since.
 pub async fn set_up_built_ins(engine: &Engine, judge: &Arc<WasmJudge>) -> Started<()> {
     let all = built_ins();
-    if engine.state().last_decision >= 2 * all.len() as u64 {
+    let requests = |built_in: &BuiltIn| 1 + u64::from(built_in.is_enforced);
+    let done = engine.state().last_decision;
+    if done >= all.iter().map(requests).sum() {
         return Ok(());
     }
     let system = Caller {
@@ -41,13 +47,22 @@ pub async fn set_up_built_ins(engine: &Engine, judge: &Arc<WasmJudge>) -> Starte
         admin: true,
     };
     let change = Change { reason: Some("a fresh database starts with the built-in policies".into()), ..Change::default() };
-    for BuiltIn { name, bytes, default_settings } in all {
+    let mut taken = 0;
+    for built_in in all {
+        taken += requests(&built_in);
+        let BuiltIn { name, bytes, is_enforced, default_settings } = built_in;
+        if is_enforced && done >= taken {
+            continue;
+        }
         let wrong = |what: &dyn std::fmt::Display| format!("the built-in policy {name} cannot be set up: {what}");
         let admitting = Arc::clone(judge);
         let admitted = tokio::task::spawn_blocking(move || admitting.admit(bytes)).await?.map_err(|e| wrong(&e))?;
         let digest = admitted.digest;
         let module = Request::PutModule(Arc::new(Module { built_in: true, ..admitted }));
         engine.ask_with(module, system.clone(), change.clone(), None, None, Some((digest, bytes.into()))).await.map_err(|e| wrong(&e))?;
+        if !is_enforced {
+            continue;
+        }
         let settings: serde_json::Value = serde_json::from_str(default_settings).map_err(|e| wrong(&e))?;
         let description = judge.check_settings(digest, &settings).map_err(|e| wrong(&e))?;
         let name = Name::new(name).map_err(|e| wrong(&e))?;
