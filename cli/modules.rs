@@ -2,7 +2,7 @@
 
 use bulkhead_core::caller::Caller;
 use bulkhead_core::names::Name;
-use bulkhead_core::policy::{Change, Digest, Module, PolicyMode, Scope};
+use bulkhead_core::policy::{Change, Digest, Help, Module, PolicyMode, Scope};
 use bulkhead_core::request::{PutPolicy, Request};
 use bulkhead_engine::Engine;
 use bulkhead_store::LogReader;
@@ -66,8 +66,17 @@ pub async fn set_up_built_ins(engine: &Engine, judge: &Arc<WasmJudge>) -> Starte
         let settings: serde_json::Value = serde_json::from_str(default_settings).map_err(|e| wrong(&e))?;
         let description = judge.check_settings(digest, &settings).map_err(|e| wrong(&e))?;
         let name = Name::new(name).map_err(|e| wrong(&e))?;
-        let policy =
-            PutPolicy { name, module: digest, settings, description, mode: PolicyMode::Enforce, scope: Scope::default(), new_only: false };
+        let policy = PutPolicy {
+            name,
+            module: digest,
+            settings,
+            description,
+            mode: PolicyMode::Enforce,
+            schedule: None,
+            scope: Scope::default(),
+            help: Help::default(),
+            new_only: false,
+        };
         engine.ask(Request::PutPolicy(policy), system.clone(), change.clone(), None, None).await.map_err(|e| wrong(&e))?;
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Rehearsals: what a policy would say to all that exists, beside what is in force. Nothing is decided, recorded or changed.
 
+use crate::clock;
 use crate::engine::Engine;
 use bulkhead_core::decide::Basis;
 use bulkhead_core::ids::{EndpointId, NetworkId};
@@ -36,7 +37,7 @@ impl Engine {
     pub fn rehearse(&self, candidate: &Policy) -> Rehearsal {
         let (state, host) = (self.state(), self.host());
         let basis = Basis { state: &state, host: &host, judge: self.judge_of_policies(), settings: self.settings() };
-        let current = state.policy(candidate.name.as_str()).filter(|p| p.mode == PolicyMode::Enforce).cloned();
+        let current = state.policy(candidate.name.as_str()).filter(|p| p.mode_at(clock::now()) == PolicyMode::Enforce).cloned();
         let mut denied: HashMap<Key, (Existing, Judged)> = HashMap::new();
         if let Some(current) = &current {
             ask_all(basis, current, |existing, _, judged| {
@@ -70,7 +71,7 @@ impl Engine {
         let (state, host) = (self.state(), self.host());
         let basis = Basis { state: &state, host: &host, judge: self.judge_of_policies(), settings: self.settings() };
         let mut out = Vec::new();
-        for policy in state.policies().filter(|p| p.mode != PolicyMode::Off) {
+        for policy in state.policies().filter(|p| p.mode_at(clock::now()) != PolicyMode::Off) {
             ask_all(basis, policy, |existing, _, judged| {
                 if denies(&judged) {
                     out.push((Arc::clone(policy), existing.clone(), judged));

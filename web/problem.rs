@@ -2,6 +2,7 @@
 //!
 //! `type` is stable: programs may compare it. `detail` is for people and may change.
 
+use crate::dto::policy::HelpBody;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -178,6 +179,9 @@ pub struct ViolationBody {
     pub message: String,
     /// What would be right.
     pub remedy: Option<String>,
+    /// What the operator adds: whom to ask, where to read more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<HelpBody>,
 }
 
 impl From<&Found> for ViolationBody {
@@ -189,6 +193,7 @@ impl From<&Found> for ViolationBody {
             field: v.field.clone(),
             message: v.message.clone(),
             remedy: v.remedy.clone(),
+            help: (!found.help.is_empty()).then(|| (&found.help).into()),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The types mirror `policies/wit/policy.wit`; the crate `bulkhead-wasm` converts between the two.
 
 use crate::host::Mode;
+use crate::ids::Timestamp;
 use crate::names::{Labels, Name};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -351,6 +352,36 @@ pub enum PolicyMode {
     Off,
 }
 
+/// A mode that comes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Until when the policy's own mode holds.
+    pub until: Timestamp,
+    /// The mode from then on.
+    pub then: PolicyMode,
+}
+
+/// Where callers whom a policy denies something are sent, in the operator's own words.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Help {
+    /// Whom to ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<String>,
+    /// Where to read more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// What to know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl Help {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Where a policy applies.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
@@ -380,18 +411,29 @@ pub struct Policy {
     pub revision: u64,
     /// Its mode.
     pub mode: PolicyMode,
+    /// The mode that follows, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
     /// Its scope.
     #[serde(default)]
     pub scope: Scope,
+    /// Shown with its violations.
+    #[serde(default, skip_serializing_if = "Help::is_empty")]
+    pub help: Help,
 }
 
 impl Policy {
-    /// Whether it has a say in `operation` on a network of this name and these labels.
-    pub fn in_scope(&self, operation: Operation, network: &str, labels: &Labels) -> bool {
+    /// Its mode at a time.
+    pub fn mode_at(&self, now: Timestamp) -> PolicyMode {
+        self.schedule.filter(|s| s.until <= now).map_or(self.mode, |s| s.then)
+    }
+
+    /// Whether it has a say in `operation` on a network of this name and these labels, at `now`.
+    pub fn in_scope(&self, now: Timestamp, operation: Operation, network: &str, labels: &Labels) -> bool {
         let declared = self.description.operations.contains(&operation);
         let wanted = self.scope.operations.is_empty() || self.scope.operations.contains(&operation);
         let named = self.scope.networks.is_empty() || self.scope.networks.iter().any(|n| n == network);
-        self.mode != PolicyMode::Off && declared && wanted && named && labels.contains(&self.scope.network_labels)
+        self.mode_at(now) != PolicyMode::Off && declared && wanted && named && labels.contains(&self.scope.network_labels)
     }
 
     /// The keys that residents are grouped by for it.
@@ -431,6 +473,9 @@ pub struct Heard {
     pub revision: u64,
     /// Its mode then.
     pub mode: PolicyMode,
+    /// What the operator wants to be shown with its violations.
+    #[serde(default, skip_serializing_if = "Help::is_empty")]
+    pub help: Help,
     /// What it was shown.
     pub question: Question,
     /// What it said.
@@ -445,6 +490,9 @@ pub struct Found {
     /// What it found.
     #[serde(flatten)]
     pub violation: Violation,
+    /// What the operator wants to be shown with it.
+    #[serde(default, skip_serializing_if = "Help::is_empty")]
+    pub help: Help,
 }
 
 /// The verdict of all policies together.
@@ -486,7 +534,8 @@ pub fn combine(operation: Operation, heard: &[Heard], allow_unjudged: bool, forc
     for h in &enforcing {
         match &h.judged.judgement {
             Judgement::Spoke(o) => {
-                let found = o.violations.iter().cloned().map(|violation| Found { policy: h.policy.clone(), violation });
+                let found =
+                    o.violations.iter().cloned().map(|violation| Found { policy: h.policy.clone(), violation, help: h.help.clone() });
                 violations.extend(found.filter(|_| o.outcome == Conclusion::Deny));
                 warnings.extend(o.warnings.iter().map(|w| format!("{}: {w}", h.policy)));
             }
@@ -501,6 +550,7 @@ pub fn combine(operation: Operation, heard: &[Heard], allow_unjudged: bool, forc
                     field: None,
                     remedy: Some("an administrator must mend the policy, or set it to audit".into()),
                 },
+                help: h.help.clone(),
             }),
         }
     }
@@ -516,6 +566,7 @@ pub fn combine(operation: Operation, heard: &[Heard], allow_unjudged: bool, forc
                 field: None,
                 remedy: Some("enforce a policy whose scope covers it, or set allow_unjudged in the configuration".into()),
             },
+            help: Help::default(),
         });
     }
     match (violations.is_empty(), force) {

@@ -34,7 +34,7 @@ pub fn denies(judged: &Judged) -> bool {
 ///
 /// Who asks is who made it, as far as that is on record: groups and doors are not.
 pub fn ask_all(basis: Basis<'_>, policy: &Policy, mut hear: impl FnMut(&Existing, &Question, Judged)) {
-    let policy = Arc::new(Policy { mode: PolicyMode::Enforce, ..policy.clone() });
+    let policy = Arc::new(Policy { mode: PolicyMode::Enforce, schedule: None, ..policy.clone() });
     // Residents are grouped by what policies look at: also by what this one does.
     let mut all = basis.state.clone();
     all.apply(&Edit::PutPolicy(Arc::clone(&policy)));
@@ -42,7 +42,7 @@ pub fn ask_all(basis: Basis<'_>, policy: &Policy, mut hear: impl FnMut(&Existing
     let networks = names.iter().filter_map(|name| basis.state.network(name.as_str()));
     for network in networks {
         let Some(parent) = basis.state.parent(network.parent) else { continue };
-        let in_scope = |operation| policy.in_scope(operation, network.name.as_str(), &network.labels);
+        let in_scope = |operation| policy.in_scope(Timestamp(0), operation, network.name.as_str(), &network.labels);
         let mut put = |existing: &Existing, caller: &Caller, without: &Edit| {
             let mut others = all.clone();
             others.apply(without);

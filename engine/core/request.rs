@@ -6,7 +6,7 @@ use crate::host::{Flag, Mode};
 use crate::ids::Timestamp;
 use crate::names::{Labels, LinkName, Name};
 use crate::network::ShieldWish;
-use crate::policy::{Change, Description, Digest, Module, PolicyMode, Scope};
+use crate::policy::{Change, Description, Digest, Help, Module, PolicyMode, Schedule, Scope};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -148,8 +148,12 @@ pub struct PutPolicy {
     pub description: Arc<Description>,
     /// Its mode.
     pub mode: PolicyMode,
+    /// The mode that follows, and when.
+    pub schedule: Option<Schedule>,
     /// Its scope.
     pub scope: Scope,
+    /// Shown with its violations.
+    pub help: Help,
     /// Refuse if there is one of this name.
     pub new_only: bool,
 }

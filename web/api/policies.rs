@@ -72,8 +72,9 @@ pub(super) async fn put(app: &App, caller: &Caller, name: Name, wish: Wish, new_
         let right = "why, as the parameter `reason` or the header field Bulkhead-Reason; it goes on record";
         return Err(Problem::invalid(vec![Fault::new("reason", wrong, right)]));
     }
-    let Wish { module, settings, mode, scope, .. } = wish;
-    let request = Request::PutPolicy(PutPolicy { name: name.clone(), module, settings, description: says, mode, scope, new_only });
+    let Wish { module, settings, mode, schedule, scope, help, .. } = wish;
+    let put = PutPolicy { name: name.clone(), module, settings, description: says, mode, schedule, scope, help, new_only };
+    let request = Request::PutPolicy(put);
     if why.dry_run {
         return dry_run(app, request, caller, why).await;
     }
@@ -103,7 +104,9 @@ pub(super) async fn check(app: &App, wish: &Wish) -> Result<Arc<Description>, Pr
 /// That a mode is weaker or a scope narrower, the engine sees by itself.
 async fn loosens_by_settings(app: &App, name: &Name, wish: &Wish) -> Result<bool, Problem> {
     let state = app.engine().state();
-    let Some(current) = state.policy(name.as_str()).filter(|p| p.mode == PolicyMode::Enforce) else { return Ok(false) };
+    let Some(current) = state.policy(name.as_str()).filter(|p| p.mode == PolicyMode::Enforce || p.schedule.is_some()) else {
+        return Ok(false);
+    };
     if current.module == wish.module && current.settings == wish.settings {
         return Ok(false);
     }

@@ -35,8 +35,8 @@ pub async fn rehearse(State(app): State<App>, Asker(caller): Asker, params: Para
 /// The policy that a wish would make; its settings have been put to the module.
 pub(super) async fn candidate(app: &App, name: Name, wish: Wish) -> Result<Policy, Problem> {
     let description = policies::check(app, &wish).await?;
-    let Wish { module, settings, mode, scope, .. } = wish;
-    Ok(Policy { name, module, description, settings, revision: 0, mode, scope })
+    let Wish { module, settings, mode, schedule, scope, help, .. } = wish;
+    Ok(Policy { name, module, description, settings, revision: 0, mode, schedule, scope, help })
 }
 
 /// Puts all that there is to a candidate.

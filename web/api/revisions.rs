@@ -13,6 +13,7 @@ use crate::problem::Problem;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bulkhead_core::names::{Name, shown};
+use bulkhead_core::policy::Policy;
 use bulkhead_core::refusal::{Fault, Refusal};
 use bulkhead_core::state::State as Record;
 use utoipa::IntoParams;
@@ -65,7 +66,7 @@ pub async fn diff(State(app): State<App>, Path((policy, revision)): Path<(String
     // Its number differs by its nature, and what the module says of itself follows from module and settings.
     let plain = |r: &Revision| {
         let p = policy::show(&r.policy);
-        serde_json::json!({"module": p.module, "mode": p.mode, "settings": p.settings, "scope": p.scope})
+        serde_json::json!({"module": p.module, "mode": p.mode, "settings": p.settings, "scope": p.scope, "until": p.until, "then": p.then, "help": p.help})
     };
     let changes = differences(&plain(&from), &plain(&to));
     Ok(json(StatusCode::OK, &DiffBody { from: from.policy.revision, to: to.policy.revision, changes }))
@@ -90,7 +91,8 @@ pub async fn rollback(
     let name = Name::new(&policy).map_err(|fault| Problem::invalid(vec![fault.below("policy")]))?;
     let found = app.log().revision(policy.clone(), number).await?;
     let former = found.ok_or_else(|| Problem::invalid(vec![no_revision("revision", &policy, number)]))?.policy;
-    let wish = Wish { name: None, module: former.module, settings: former.settings, mode: former.mode, scope: former.scope };
+    let Policy { module, settings, mode, schedule, scope, help, .. } = former;
+    let wish = Wish { name: None, module, settings, mode, schedule, scope, help };
     policies::put(&app, &caller, name, wish, false, why).await
 }
 

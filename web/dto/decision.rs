@@ -134,6 +134,7 @@ pub fn heard(heard: &Heard, with_question: bool) -> HeardBody {
                 field: v.field.clone(),
                 message: v.message.clone(),
                 remedy: v.remedy.clone(),
+                help: (!heard.help.is_empty()).then(|| (&heard.help).into()),
             });
             (outcome, violations.collect(), opinion.warnings.clone(), opinion.notes.clone(), None)
         }

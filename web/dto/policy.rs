@@ -2,8 +2,9 @@
 
 use super::labels;
 use crate::fields::{self, Fields, Read};
-use bulkhead_core::names::Name;
-use bulkhead_core::policy::{Description, Digest, Module, Operation, Policy, PolicyMode, Scope, View};
+use crate::time;
+use bulkhead_core::names::{Name, shown};
+use bulkhead_core::policy::{Description, Digest, Help, Module, Operation, Policy, PolicyMode, Schedule, Scope, View};
 use bulkhead_core::refusal::Fault;
 use bulkhead_core::state::State;
 use serde::{Deserialize, Serialize};
@@ -35,9 +36,45 @@ pub struct PolicyWishBody {
     #[schema(pattern = "^(enforce|audit|off)$", default = "enforce")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
+    /// Until when that mode holds (RFC 3339); `then` says which one follows.
+    #[schema(example = "2027-03-01T00:00:00Z")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// The mode from `until` on.
+    #[schema(pattern = "^(enforce|audit|off)$")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub then: Option<String>,
     /// Where it applies; everywhere by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<ScopeBody>,
+    /// Shown with its violations, after the module's own remedy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<HelpBody>,
+}
+
+/// Where callers whom a policy denies something are sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Help)]
+#[serde(default, deny_unknown_fields)]
+pub struct HelpBody {
+    /// Whom to ask.
+    #[schema(max_length = 255, example = "network-team@example.com")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contact: Option<String>,
+    /// Where to read more; http or https.
+    #[schema(max_length = 1024)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// What to know.
+    #[schema(max_length = 1024)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl From<&Help> for HelpBody {
+    fn from(help: &Help) -> Self {
+        Self { contact: help.contact.clone(), url: help.url.clone(), message: help.message.clone() }
+    }
 }
 
 /// Where a policy applies. What is left out does not matter.
@@ -64,8 +101,12 @@ pub struct Wish {
     pub settings: Value,
     /// Its mode.
     pub mode: PolicyMode,
+    /// The mode that follows.
+    pub schedule: Option<Schedule>,
     /// Its scope.
     pub scope: Scope,
+    /// Shown with its violations.
+    pub help: Help,
 }
 
 const OPERATIONS: [(&str, Operation); 6] = [
@@ -94,16 +135,51 @@ pub fn read(value: Value, in_path: Option<&str>) -> Read<Wish> {
     let settings = body.optional("settings", object).unwrap_or_else(|| Value::Object(serde_json::Map::new()));
     let modes = &[("enforce", PolicyMode::Enforce), ("audit", PolicyMode::Audit), ("off", PolicyMode::Off)];
     let mode = body.optional("mode", fields::choice(modes)).unwrap_or(PolicyMode::Enforce);
+    let until = body.optional("until", |v| {
+        let text = fields::text(v)?;
+        let wrong = || vec![Fault::new("", format!("{} is not a time", shown(&text)), "a time, such as 2027-03-01T00:00:00Z")];
+        time::parse(&text).ok_or_else(wrong)
+    });
+    let then = body.optional("then", fields::choice(modes));
+    match (until, then) {
+        (Some(_), None) => body.fault(Fault::new("then", "missing", "the mode that follows: enforce, audit or off")),
+        (None, Some(_)) => body.fault(Fault::new("until", "missing", "the time from which that mode holds")),
+        _ => {}
+    }
+    let schedule = until.zip(then).map(|(until, then)| Schedule { until, then });
     let scope = body.optional("scope", scope).unwrap_or_default();
+    let help = body.optional("help", help).unwrap_or_default();
     let faults = body.finish();
     match module {
-        Some(module) if faults.is_empty() => Ok(Wish { name, module, settings, mode, scope }),
+        Some(module) if faults.is_empty() => Ok(Wish { name, module, settings, mode, schedule, scope, help }),
         _ => Err(faults),
     }
 }
 
 fn object(value: Value) -> Read<Value> {
     Fields::of(value.clone()).map(|_| value)
+}
+
+fn help(value: Value) -> Read<Help> {
+    let mut body = Fields::of(value)?;
+    let text = |max: usize| {
+        move |value: Value| {
+            let text = fields::text(value)?;
+            let fits = !text.is_empty() && text.len() <= max && !text.chars().any(char::is_control);
+            let right = format!("1 to {max} bytes without control characters");
+            if fits { Ok(text) } else { Err(vec![Fault::new("", format!("{} does not fit", shown(&text)), right)]) }
+        }
+    };
+    let contact = body.optional("contact", text(255));
+    let url = body.optional("url", |v| {
+        let url = text(1024)(v)?;
+        let is_web = url.starts_with("https://") || url.starts_with("http://");
+        // Somebody will click on it: nothing else than a page.
+        if is_web { Ok(url) } else { Err(vec![Fault::new("", format!("{} is not a web address", shown(&url)), "http:// or https://")]) }
+    });
+    let message = body.optional("message", text(1024));
+    let faults = body.finish();
+    if faults.is_empty() { Ok(Help { contact, url, message }) } else { Err(faults) }
 }
 
 fn scope(value: Value) -> Read<Scope> {
@@ -123,6 +199,12 @@ pub struct PolicyBody {
     pub name: String,
     /// `enforce`, `audit` or `off`.
     pub mode: String,
+    /// Until when; `then` is the mode that follows by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// The mode from `until` on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then: Option<String>,
     /// Digest of its module.
     pub module: String,
     /// What the module says of itself.
@@ -134,6 +216,9 @@ pub struct PolicyBody {
     pub revision: u64,
     /// Where it applies.
     pub scope: ScopeBody,
+    /// Shown with its violations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<HelpBody>,
     /// Number of the decision, where this answers a change that was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<u64>,
@@ -226,6 +311,8 @@ pub fn show(policy: &Policy) -> PolicyBody {
     PolicyBody {
         name: policy.name.to_string(),
         mode: mode_of(policy.mode).to_owned(),
+        until: policy.schedule.map(|s| time::rfc3339(s.until)),
+        then: policy.schedule.map(|s| mode_of(s.then).to_owned()),
         module: policy.module.to_string(),
         description: describe(&policy.description),
         settings: policy.settings.clone(),
@@ -235,6 +322,7 @@ pub fn show(policy: &Policy) -> PolicyBody {
             network_labels: labels(&policy.scope.network_labels),
             networks: policy.scope.networks.clone(),
         },
+        help: (!policy.help.is_empty()).then(|| (&policy.help).into()),
         decision: None,
     }
 }

@@ -41,12 +41,14 @@ fn put(
     parent: &Parent,
     endpoint: Option<&Endpoint>,
 ) -> Vec<Heard> {
-    let in_scope = basis.state.policies().filter(|p| p.in_scope(operation, network.name.as_str(), &network.labels));
+    let in_scope = basis.state.policies().filter(|p| p.in_scope(asked.now, operation, network.name.as_str(), &network.labels));
     in_scope
         .map(|policy| {
             let question = question(basis, (&asked.caller, &asked.change), operation, network, parent, endpoint, policy);
             let judged = basis.judge.judge(policy, &question);
-            Heard { policy: policy.name.clone(), module: policy.module, revision: policy.revision, mode: policy.mode, question, judged }
+            let (mode, help) = (policy.mode_at(asked.now), policy.help.clone());
+            let (policy, module, revision) = (policy.name.clone(), policy.module, policy.revision);
+            Heard { policy, module, revision, mode, help, question, judged }
         })
         .collect()
 }

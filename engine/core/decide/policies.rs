@@ -1,6 +1,7 @@
 //! Changes of modules and policies. The engine decides these, not the modules: no policy can lock itself in.
 
 use super::{Basis, Decided, Denial, Effect, Object, Outcome, listed};
+use crate::ids::Timestamp;
 use crate::names::{Name, nearest, shown};
 use crate::policy::{Digest, Module, Operation, Policy, PolicyMode, Verdict};
 use crate::record::{Decision, Edit};
@@ -95,14 +96,18 @@ pub(super) fn put_policy(basis: Basis<'_>, asked: &Asked, wish: &PutPolicy) -> R
         // Goes on where a policy of this name that is gone has left off: a decision names what it was judged by.
         revision: basis.state.last_revision(&wish.name) + 1,
         mode: wish.mode,
+        schedule: wish.schedule,
         scope: wish.scope.clone(),
+        help: wish.help.clone(),
     };
-    if let Some(before) = before
-        && (&before.settings, before.mode, &before.scope, before.module) == (&policy.settings, policy.mode, &policy.scope, policy.module)
-    {
+    let same = |before: &Policy| {
+        let (revision, description) = (before.revision, Arc::clone(&before.description));
+        *before == Policy { revision, description, ..policy.clone() }
+    };
+    if before.is_some_and(|before| same(before)) {
         return Ok(Decided::Already(Object::Policy(wish.name.clone())));
     }
-    if let Some(how) = before.and_then(|before| loosens(before, &policy)) {
+    if let Some(how) = before.and_then(|before| loosens(before, &policy, asked.now)) {
         reason_for(asked, &how)?;
     }
     let mode = match policy.mode {
@@ -110,20 +115,26 @@ pub(super) fn put_policy(basis: Basis<'_>, asked: &Asked, wish: &PutPolicy) -> R
         PolicyMode::Audit => "audited",
         PolicyMode::Off => "off",
     };
-    let event = Some(("policy.changed", format!("policy {} revision {} is {mode}", policy.name, policy.revision)));
+    let later = policy.schedule.map_or(String::new(), |_| ", and changes by itself".into());
+    let event = Some(("policy.changed", format!("policy {} revision {} is {mode}{later}", policy.name, policy.revision)));
     let effect = Effect { edits: vec![Edit::PutPolicy(Arc::new(policy))], plan: None, object: Object::Policy(wish.name.clone()), event };
     Ok(outcome(basis, asked, "put-policy", wish.name.to_string(), effect))
 }
 
 /// How `after` asks for less than `before`, if it does; what its settings allow only a rehearsal can tell.
-fn loosens(before: &Policy, after: &Policy) -> Option<String> {
+fn loosens(before: &Policy, after: &Policy, now: Timestamp) -> Option<String> {
     let strength = |mode: PolicyMode| match mode {
         PolicyMode::Off => 0,
         PolicyMode::Audit => 1,
         PolicyMode::Enforce => 2,
     };
-    if strength(after.mode) < strength(before.mode) {
+    let before_now = before.mode_at(now);
+    if strength(after.mode_at(now)) < strength(before_now) {
         return Some("it would be taken less seriously".into());
+    }
+    let later = |p: &Policy| p.schedule.map_or(p.mode, |s| s.then);
+    if strength(later(after)) < strength(before_now).min(strength(later(before))) {
+        return Some("it would be taken less seriously later".into());
     }
     fn narrower<T: PartialEq>(before: &[T], after: &[T]) -> bool {
         // None means all.
@@ -132,7 +143,7 @@ fn loosens(before: &Policy, after: &Policy) -> Option<String> {
     let (b, a) = (&before.scope, &after.scope);
     let less =
         narrower(&b.operations, &a.operations) || narrower(&b.networks, &a.networks) || !b.network_labels.contains(&a.network_labels);
-    (less && before.mode != PolicyMode::Off).then(|| "it would apply to less".into())
+    (less && before_now != PolicyMode::Off).then(|| "it would apply to less".into())
 }
 
 fn reason_for(asked: &Asked, how: &str) -> Result<(), Refusal> {
@@ -151,7 +162,7 @@ pub(super) fn delete_policy(basis: Basis<'_>, asked: &Asked, name: &str) -> Resu
             .map_or_else(|| format!("there are {}", listed(&names, 8)), |n| format!("did you mean {n}?"));
         return Err(Refusal::not_found("policy", format!("there is no policy {}", shown(name)), right));
     };
-    if policy.mode != PolicyMode::Off {
+    if policy.mode_at(asked.now) != PolicyMode::Off || policy.schedule.is_some() {
         reason_for(asked, "it would judge nothing any more")?;
     }
     let name: Name = policy.name.clone();

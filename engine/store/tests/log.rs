@@ -16,8 +16,13 @@ use std::sync::Arc;
 fn denied(id: u64, caller: &str) -> Decision {
     let policy = sample::policy("tier-isolation", 1, 1, bulkhead_core::policy::PolicyMode::Enforce).name;
     let violation = Violation { rule: "shared-segment".into(), message: "caf\u{e9} \u{1f9f1} \"\\\u{0}".into(), field: None, remedy: None };
-    let mut d =
-        sample::decision(id, "create-network", None, String::new(), Verdict::Denied { violations: vec![Found { policy, violation }] });
+    let mut d = sample::decision(
+        id,
+        "create-network",
+        None,
+        String::new(),
+        Verdict::Denied { violations: vec![Found { policy, violation, help: Default::default() }] },
+    );
     d.caller.name = caller.into();
     d.subject = "cards".into();
     d.heard.truncate(1);

@@ -404,3 +404,42 @@ fn a_rehearsal_tells_what_would_be_denied_and_the_standing_violations_what_is() 
         assert_eq!((answer.status, answer.fields()), (422, vec![field.to_owned()]), "{body}");
     }
 }
+
+#[test]
+fn a_policy_changes_its_mode_by_itself_and_says_whom_to_ask() {
+    let site = Site::new();
+    let mut client = site.client();
+    let module = must(client.get("/v1/policies/tiers"), 200)["module"].clone();
+    let help = json!({"contact": "network-team@example.com", "url": "https://example.com/tiers", "message": "Tiers are made in the quarterly round."});
+    let wish = |until: &str, mode: &str, then: &str| json!({"module": module, "mode": mode, "until": until, "then": then, "help": help});
+    let forbidden = json!({"name": "n", "labels": {"tier": "forbidden"}});
+
+    // "Audit until …, then enforce", when that time has come and when it has not.
+    let past = must(client.put("/v1/policies/tiers", &wish("2001-03-01T00:00:00Z", "audit", "enforce")), 200);
+    assert_eq!((&past["until"], &past["then"], &past["help"]), (&json!("2001-03-01T00:00:00.000Z"), &json!("enforce"), &help));
+    let denied = client.post("/v1/networks", &forbidden);
+    assert_eq!((denied.status, &denied.json()["violations"][0]["help"]), (403, &help));
+    let decision = must(client.get(&format!("/v1/decisions/{}", denied.json()["decision"])), 200);
+    assert_eq!((&decision["heard"][0]["mode"], &decision["violations"][0]["help"]), (&json!("enforce"), &help));
+    let needs = client.put("/v1/policies/tiers", &wish("2999-03-01T00:00:00Z", "audit", "enforce"));
+    assert_eq!((needs.status, needs.fields()), (422, vec!["reason".to_owned()]), "it is enforced now");
+    must(client.put("/v1/policies/tiers?reason=a+test", &wish("2999-03-01T00:00:00Z", "audit", "enforce")), 200);
+    assert_eq!(client.post("/v1/networks", &forbidden).status, 403, "nobody who enforces judges it");
+    let later = client.put("/v1/policies/other", &json!({"module": module, "until": "2999-01-01", "then": "off"}));
+    must(later, 201);
+
+    for (body, fields) in [
+        (json!({"module": module, "until": "2999-01-01"}), vec!["then"]),
+        (json!({"module": module, "then": "off"}), vec!["until"]),
+        (json!({"module": module, "until": "soon", "then": "on"}), vec!["until", "then"]),
+        (
+            json!({"module": module, "help": {"url": "javascript:alert(1)", "contact": "", "phone": "1"}}),
+            vec!["help.contact", "help.url", "help.phone"],
+        ),
+    ] {
+        let answer = client.put("/v1/policies/tiers", &body);
+        let mut told = answer.fields();
+        told.retain(|f| f != "reason");
+        assert_eq!((answer.status, told), (422, fields.into_iter().map(str::to_owned).collect::<Vec<_>>()), "{body}");
+    }
+}

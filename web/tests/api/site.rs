@@ -328,7 +328,9 @@ async fn enforce(engine: &Engine) {
         settings,
         description,
         mode: PolicyMode::Enforce,
+        schedule: None,
         scope: Scope::default(),
+        help: Default::default(),
         new_only: true,
     };
     engine.ask(Request::PutPolicy(policy), caller, Change::default(), None, None).await.unwrap();

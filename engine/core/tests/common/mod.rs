@@ -99,7 +99,9 @@ impl World {
             settings: serde_json::Value::Null,
             revision: 1,
             mode: PolicyMode::Enforce,
+            schedule: None,
             scope: Scope::default(),
+            help: Default::default(),
         })));
         let settings = Settings::new("fd00:1::/48".parse().unwrap());
         Self { state, host, judge: Says(|_| None), settings, seed: 1, now: 1_000_000, caller: root() }

@@ -232,6 +232,7 @@ pub fn decision(id: u64, operation: &str, object: Option<String>, plan: String, 
         policy: name(policy),
         module: digest(n),
         revision: 1,
+        help: Default::default(),
         mode: PolicyMode::Enforce,
         question: question(),
         judged: Judged {
@@ -291,7 +292,9 @@ pub fn policy(policy: &str, module: u8, revision: u64, mode: PolicyMode) -> Poli
         settings: serde_json::json!({"tiers": {"b": 1, "a": [1.5, null, "\u{1f9f1}"]}, "label": "tier"}),
         revision,
         mode,
+        schedule: None,
         scope: Scope::default(),
+        help: Default::default(),
     }
 }
 

@@ -35,7 +35,9 @@ pub fn policy_of(module: Digest, description: Arc<Description>, settings: serde_
         settings,
         revision: 1,
         mode: PolicyMode::Enforce,
+        schedule: None,
         scope: Scope::default(),
+        help: Default::default(),
     }
 }
 
