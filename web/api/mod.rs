@@ -2,6 +2,7 @@
 
 #![allow(unused_qualifications, reason = "the expansion of utoipa::path has them")]
 
+mod candidate;
 pub mod decisions;
 pub mod endpoints;
 pub mod events;

@@ -1,7 +1,7 @@
 //! `/v1/policies`
 
 use super::networks::RemovedOrDryRun;
-use super::{Answered, both, dry_run, gone_again, meaning, only_admins, rehearsal};
+use super::{Answered, both, candidate, dry_run, gone_again, meaning, only_admins, rehearsal};
 use crate::app::{App, Asker, Why};
 use crate::body::JsonBody;
 use crate::dto::plan::DryRunBody;
@@ -14,10 +14,9 @@ use axum::http::StatusCode;
 use bulkhead_core::caller::Caller;
 use bulkhead_core::decide::Object;
 use bulkhead_core::names::{Name, nearest, shown};
-use bulkhead_core::policy::{Description, PolicyMode};
+use bulkhead_core::policy::PolicyMode;
 use bulkhead_core::refusal::{Fault, Refusal};
 use bulkhead_core::request::{PutPolicy, Request};
-use std::sync::Arc;
 use utoipa::IntoParams;
 
 /// Adds a policy: a module with settings, a mode and a scope.
@@ -66,7 +65,7 @@ pub(super) enum PolicyOrDryRun {
 
 pub(super) async fn put(app: &App, caller: &Caller, name: Name, wish: Wish, new_only: bool, why: Why) -> Answered {
     let before = app.engine().state();
-    let says = check(app, &wish).await?;
+    let says = candidate::check(app, &wish).await?;
     if why.change.reason.is_none() && loosens_by_settings(app, &name, &wish).await? {
         let wrong = "a change that loosens a policy needs one: with these settings it would allow what it denies now (POST /v1/rehearsals shows it)";
         let right = "why, as the parameter `reason` or the header field Bulkhead-Reason; it goes on record";
@@ -87,19 +86,6 @@ pub(super) async fn put(app: &App, caller: &Caller, name: Name, wish: Wish, new_
     if is_new { Ok(created(&format!("/v1/policies/{name}"), &body)) } else { Ok(json(StatusCode::OK, &body)) }
 }
 
-/// Puts the settings to the module; what it says of itself with them.
-pub(super) async fn check(app: &App, wish: &Wish) -> Result<Arc<Description>, Problem> {
-    let state = app.engine().state();
-    if state.module(wish.module).is_none() {
-        let there: Vec<String> = state.modules().map(|m| format!("{} ({})", m.digest, m.description.name)).take(8).collect();
-        let right = if there.is_empty() { "upload it first: POST /v1/modules".to_owned() } else { format!("one of {}", there.join(", ")) };
-        return Err(Problem::invalid(vec![Fault::new("module", format!("there is no module {}", wish.module), right)]));
-    }
-    let (modules, digest, settings) = (Arc::clone(app.modules()), wish.module, wish.settings.clone());
-    let checked = app.blocking(move || modules.check_settings(digest, &settings)).await?;
-    checked.map_err(|faults| Problem::invalid(faults.into_iter().map(|f| f.below("settings")).collect()))
-}
-
 /// Whether another module or other settings would allow what the policy in force denies: of what exists, or of what was asked before.
 /// That a mode is weaker or a scope narrower, the engine sees by itself.
 async fn loosens_by_settings(app: &App, name: &Name, wish: &Wish) -> Result<bool, Problem> {
@@ -110,7 +96,7 @@ async fn loosens_by_settings(app: &App, name: &Name, wish: &Wish) -> Result<bool
     if current.module == wish.module && current.settings == wish.settings {
         return Ok(false);
     }
-    let candidate = rehearsal::candidate(app, name.clone(), wish.clone()).await?;
+    let candidate = candidate::of(app, name.clone(), wish.clone()).await?;
     let came = rehearsal::put(app, candidate).await?;
     Ok(!came.newly_allowed.is_empty() || !came.recorded.newly_allowed.is_empty())
 }

@@ -1,9 +1,9 @@
 //! `/v1/rehearsals` and `/v1/violations`: what a policy would say to what exists, and what those in force say.
 
-use super::{Answered, both, meaning, only_admins, policies};
+use super::{Answered, both, candidate, meaning, only_admins};
 use crate::app::{App, Asker};
 use crate::body::JsonBody;
-use crate::dto::policy::{self, PolicyWishBody, Wish};
+use crate::dto::policy::{self, PolicyWishBody};
 use crate::dto::rehearsal::{RecordedBody, RehearsalBody, StandingBody, grouped, standing};
 use crate::dto::{Page, json};
 use crate::params::Params;
@@ -12,7 +12,6 @@ use crate::problem::Problem;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bulkhead_core::ids::DecisionId;
-use bulkhead_core::names::Name;
 use bulkhead_core::policy::{Conclusion, Judgement, Policy};
 use bulkhead_core::refusal::Fault;
 use bulkhead_core::rehearse::denies;
@@ -28,15 +27,8 @@ pub async fn rehearse(State(app): State<App>, Asker(caller): Asker, params: Para
     only_admins(&caller, "rehearse policies")?;
     let wish = both(params.finish(), meaning(body, |v| policy::read(v, None)))?;
     let Some(name) = wish.name.clone() else { return Err(Problem::invalid(vec![Fault::new("name", "missing", "the policy's name")])) };
-    let candidate = candidate(&app, name, wish).await?;
+    let candidate = candidate::of(&app, name, wish).await?;
     Ok(json(StatusCode::OK, &put(&app, candidate).await?))
-}
-
-/// The policy that a wish would make; its settings have been put to the module.
-pub(super) async fn candidate(app: &App, name: Name, wish: Wish) -> Result<Policy, Problem> {
-    let description = policies::check(app, &wish).await?;
-    let Wish { module, settings, mode, schedule, scope, help, .. } = wish;
-    Ok(Policy { name, module, description, settings, revision: 0, mode, schedule, scope, help })
 }
 
 /// Puts all that there is to a candidate.
