@@ -11,6 +11,7 @@ use bulkhead_core::record::{Recorded, StoreError};
 use bulkhead_core::state::State;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 impl Writer {
     /// At start, before the first request: open plans are settled, made anew or run again, then parents and endpoints are
@@ -55,7 +56,9 @@ impl Writer {
     /// Compares the parents on record with the host.
     pub(crate) fn heal_parents(&mut self, now: Timestamp) {
         let host = self.shared.kernel.host();
-        let fixes = converge::parents(&self.state, &host, now, clock::seed());
+        let at = Instant::now();
+        let not_yet = |id| self.heal_later.get(&id).is_some_and(|(not_before, _)| not_before.is_some_and(|t| t > at));
+        let fixes = converge::parents(&self.state, &host, now, clock::seed(), not_yet);
         self.carry_out(fixes, now);
     }
 

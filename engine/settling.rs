@@ -28,14 +28,15 @@ impl Writer {
 
     /// A plan's end: the record follows, whoever waits hears, and what was parked behind it may be decided again.
     pub(crate) fn settle(&mut self, settlement: Settlement, now: Timestamp) -> Vec<Waiting> {
-        let healing =
-            self.state.plan(settlement.plan).is_some_and(|p| matches!(p.purpose, Purpose::HealParent(_) | Purpose::HealEndpoint(_)));
-        if healing && settlement.result == Settled::Done {
-            self.heal_tries = 0;
-        } else if healing {
-            self.host_changed = true;
-            self.heal_not_before = Some(Instant::now() + backed_off(self.heal_tries));
-            self.heal_tries = self.heal_tries.saturating_add(1);
+        // Each parent waits for itself: one that cannot be set right must not keep another's shield down. Endpoints have their own
+        // waiting time on record.
+        if let Some(Purpose::HealParent(id)) = self.state.plan(settlement.plan).map(|p| p.purpose) {
+            if settlement.result == Settled::Done {
+                self.heal_later.remove(&id);
+            } else {
+                let tries = self.heal_later.get(&id).map_or(0, |(_, tries)| *tries);
+                self.heal_later.insert(id, (Some(Instant::now() + backed_off(tries)), tries.saturating_add(1)));
+            }
         }
         let Aftermath { edits, events, text, retry, removal } = settle(&self.state, &settlement, now, self.free_at(now));
         let tried_before = self.running.get(&settlement.plan).is_some_and(|r| r.tries > 0);

@@ -11,7 +11,7 @@ use crate::lanes::Lanes;
 use crate::shared::Shared;
 use bulkhead_core::decide::{self, Basis, Decided, Object, Outcome};
 use bulkhead_core::event::Event;
-use bulkhead_core::ids::{PlanId, Timestamp};
+use bulkhead_core::ids::{ParentId, PlanId, Timestamp};
 use bulkhead_core::kernel::Notice;
 use bulkhead_core::plan::Plan;
 use bulkhead_core::policy::Verdict;
@@ -52,12 +52,10 @@ pub(crate) struct Writer {
     /// The last try to commit it failed.
     pub(crate) save_failed: bool,
     pub(crate) host_changed: bool,
-    /// When the host was last compared with the record.
+    /// When the first change was noticed that it has not been compared with the record since.
     host_changed_at: Option<Instant>,
-    /// A healing failed: the next look at the host waits for this, or making and undoing would chase each other.
-    pub(crate) heal_not_before: Option<Instant>,
-    /// How many healings have failed since one succeeded.
-    pub(crate) heal_tries: u32,
+    /// Parents whose healing failed, when it is tried again, and how often it has failed: making and undoing would chase each other.
+    pub(crate) heal_later: HashMap<ParentId, (Option<Instant>, u32)>,
 }
 
 impl Writer {
@@ -76,8 +74,7 @@ impl Writer {
             // What happened between recovery and the first notice is looked at, too.
             host_changed: true,
             host_changed_at: None,
-            heal_not_before: None,
-            heal_tries: 0,
+            heal_later: HashMap::new(),
         }
     }
 
@@ -114,7 +111,8 @@ impl Writer {
     fn patience(&self) -> Duration {
         let until = |at: &Instant| at.saturating_duration_since(Instant::now());
         let retry = self.retry.iter().map(|(at, _)| until(at)).min();
-        let heal = self.host_changed.then(|| self.heal_not_before.as_ref().map_or(SETTLE_DOWN, until).max(SETTLE_DOWN));
+        let later = self.heal_later.values().filter_map(|(at, _)| at.as_ref()).map(|at| until(at).max(SETTLE_DOWN)).min();
+        let heal = self.host_changed.then_some(SETTLE_DOWN).into_iter().chain(later).min();
         retry.into_iter().chain(heal).chain(self.save_after()).min().unwrap_or(IDLE_AFTER)
     }
 
@@ -133,6 +131,7 @@ impl Writer {
                         tracing::warn!("notifications of the kernel were lost; the host was read anew");
                     }
                     self.host_changed = true;
+                    self.host_changed_at.get_or_insert_with(Instant::now);
                 }
                 Input::Observed { observed, then } => {
                     self.heal_endpoints(&observed, &then, now, false);
@@ -143,11 +142,14 @@ impl Writer {
                 Input::Stop => {}
             }
         }
-        let overdue = self.host_changed && self.host_changed_at.is_none_or(|at| at.elapsed() >= LOOK_WITHIN);
-        if self.host_changed && (quiet || overdue) && self.heal_not_before.is_none_or(|at| at <= Instant::now()) {
+        let overdue = self.host_changed_at.is_some_and(|at| at.elapsed() >= LOOK_WITHIN);
+        let mut due = false;
+        for (at, _) in self.heal_later.values_mut().filter(|(at, _)| at.is_some_and(|at| at <= Instant::now())) {
+            (*at, due) = (None, true);
+        }
+        if (self.host_changed && (quiet || overdue)) || due {
             self.host_changed = false;
-            self.host_changed_at = Some(Instant::now());
-            self.heal_not_before = None;
+            self.host_changed_at = None;
             self.heal_parents(now);
         }
         if !requests.is_empty() {

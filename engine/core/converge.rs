@@ -5,7 +5,7 @@ use crate::decide::{endpoint_making, parent_making};
 use crate::endpoint::{Endpoint, EndpointState, NetnsId};
 use crate::faults::{endpoint_faults, endpoint_lacks, parent_faults};
 use crate::host::Host;
-use crate::ids::{Ids, PlanId, Timestamp};
+use crate::ids::{Ids, ParentId, PlanId, Timestamp};
 use crate::network::NetworkState;
 use crate::observed::{NetnsSeen, Observed};
 use crate::parent::{Origin, Parent, ParentState};
@@ -51,10 +51,17 @@ fn open_plan(state: &State, observed: &Observed, plan: &Plan) -> Fix {
         // Parents, and what was to be healed, are looked at right after this: what they lack is made then.
         Purpose::CreateNetwork(_) | Purpose::HealParent(_) | Purpose::HealEndpoint(_) => done,
         Purpose::Attach(id) if state.endpoint_by_id(id).is_some_and(|e| endpoint_complete(state, observed, e)) => done,
+        // What could not be looked at is no reason to touch anything: the next look that can tell heals it.
+        Purpose::Attach(id) if state.endpoint_by_id(id).is_some_and(|e| unknown(state, observed, e)) => done,
         // An address or a route that is missing is not made up for later: a workload may have taken it away.
         Purpose::Attach(_) => Fix::Redo(plan.id),
         Purpose::DeleteNetwork(_) | Purpose::Detach(_) | Purpose::Sweep => Fix::Rerun(plan.id),
     }
+}
+
+fn unknown(state: &State, observed: &Observed, endpoint: &Endpoint) -> bool {
+    let seen = observed.namespaces.get(&endpoint.netns.id);
+    endpoint.netns.id.boot == state.boot && !matches!(seen, Some(NetnsSeen::There(_) | NetnsSeen::Gone))
 }
 
 fn endpoint_complete(state: &State, observed: &Observed, endpoint: &Endpoint) -> bool {
@@ -65,9 +72,10 @@ fn endpoint_complete(state: &State, observed: &Observed, endpoint: &Endpoint) ->
 }
 
 /// What is to be done about parents, by the host's mirror alone. Cheap: called on every change of the host.
-pub fn parents(state: &State, host: &Host, now: Timestamp, seed: u64) -> Vec<Fix> {
+/// `not_yet`: what failed just now, and waits.
+pub fn parents(state: &State, host: &Host, now: Timestamp, seed: u64, not_yet: impl Fn(ParentId) -> bool) -> Vec<Fix> {
     let mut ids = Ids::new(seed, now);
-    state.parents().filter(|p| p.open_plan().is_none()).filter_map(|p| parent(state, host, p, &mut ids)).collect()
+    state.parents().filter(|p| p.open_plan().is_none() && !not_yet(p.id)).filter_map(|p| parent(state, host, p, &mut ids)).collect()
 }
 
 fn parent(state: &State, host: &Host, parent: &Arc<Parent>, ids: &mut Ids) -> Option<Fix> {

@@ -30,8 +30,10 @@ impl LinkIdentity {
     /// a network on a stranger's wire.
     pub fn find<'a>(&self, host: &'a Host) -> Option<&'a HostLink> {
         let at_index = host.link(self.index).filter(|l| self.boot == host.boot && kind_text(&l.kind) == self.link_kind);
-        // The kernel gives an index once per boot. The MAC of a bond or bridge follows its ports; a permanent one follows nothing.
-        if let Some(link) = at_index.filter(|l| l.permanent_mac.is_none() || lasting_mac(l) == self.mac) {
+        // An index is given once per boot unless somebody asks for one. The MAC of a bond or bridge follows its ports, so there the name
+        // may stand in for it; a permanent MAC follows nothing.
+        let is_it = |l: &&HostLink| lasting_mac(l) == self.mac || l.permanent_mac.is_none() && l.name == self.name;
+        if let Some(link) = at_index.filter(is_it) {
             return Some(link);
         }
         let alike: Vec<&HostLink> = host.links.values().filter(|l| self.could_be(l, host)).collect();

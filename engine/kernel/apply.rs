@@ -206,6 +206,10 @@ impl Run<'_> {
         };
         let link = link.ok_or_else(|| KernelError::io(self.tried(step), Errno::PROTO))?;
         let host_id = answers.next().and_then(Result::ok).and_then(|answer| observe::read_nsid(answer.kind, &answer.body));
+        // Who cannot tell whether it is ours has not removed it.
+        if host_id.is_none() && link.kind.as_deref() == Some("ipvlan") {
+            return Err(KernelError::io(self.tried(step), Errno::PROTO));
+        }
         if link.kind.as_deref() != Some("ipvlan") || observe::parent_on(&link, host_id) != Some(parent) {
             tracing::warn!(index = index.0, name = link.name, kind = link.kind, "the link with this index is not ours, and stays");
             return Ok(());

@@ -41,27 +41,45 @@ pub fn find_all(wanted: &[Netns]) -> Vec<Found> {
     if !search.open.is_empty() {
         search.mounts(Path::new("/proc/thread-self/mountinfo"), Path::new(""));
     }
-    if !search.open.is_empty() {
-        let processes = processes();
-        search.by_link(&processes, |process| Ok(vec![process.join("ns/net")]), linked_inode);
-        if !search.open.is_empty() {
-            search.other_mounts(&processes);
+    // A process that ended while it was looked for may have left a child behind that nobody has looked at: so what was not found is
+    // looked for again, until nothing has ended meanwhile.
+    for _ in 0..LOOKS_MAX {
+        if search.open.is_empty() {
+            break;
         }
-        if !search.open.is_empty() {
-            let descriptors = |process: &Path| Ok(fs::read_dir(process.join("fd"))?.flatten().map(|entry| entry.path()).collect());
-            search.by_link(&processes, descriptors, open_inode);
+        search.ended = false;
+        search.processes();
+        if !search.ended {
+            break;
         }
-        if !search.open.is_empty() {
-            search.sockets(&processes);
-        }
+    }
+    if search.ended && !search.open.is_empty() {
+        search.hide("processes kept ending while they were looked at".into());
     }
     search.found.into_iter().map(|found| found.unwrap_or_else(|| search.hidden.clone().map_or(Found::Gone, Found::Unknown))).collect()
 }
 
+/// How often what was not found is looked for again, at most.
+const LOOKS_MAX: usize = 12;
+
 /// All processes, as folders of /proc.
-fn processes() -> Vec<PathBuf> {
+fn processes() -> io::Result<Vec<PathBuf>> {
     let is_process = |path: &PathBuf| path.file_name().is_some_and(|n| n.as_encoded_bytes().iter().all(u8::is_ascii_digit));
-    fs::read_dir("/proc").map(|entries| entries.flatten().map(|e| e.path()).filter(is_process).collect()).unwrap_or_default()
+    let all: io::Result<Vec<PathBuf>> = fs::read_dir("/proc")?.map(|entry| Ok(entry?.path())).collect();
+    Ok(all?.into_iter().filter(is_process).collect())
+}
+
+/// Whether a path that is not there says that a process or thread has ended: not one of its descriptors, nor a file that it would see.
+fn is_of_a_process(path: &Path) -> bool {
+    let mut parts = path.strip_prefix("/proc").into_iter().flat_map(|p| p.components().skip(1));
+    let (below, more) = (parts.next(), parts.next().is_some());
+    let passing = below.is_some_and(|b| matches!(b.as_os_str().to_str(), Some("fd" | "root")));
+    path.starts_with("/proc") && !(passing && more)
+}
+
+/// What is in a folder of /proc.
+fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
 }
 
 struct Search<'a> {
@@ -71,11 +89,13 @@ struct Search<'a> {
     open: HashMap<u64, Vec<usize>>,
     /// Why the search is not complete, if so.
     hidden: Option<String>,
+    /// Whether a process ended while it was looked at.
+    ended: bool,
 }
 
 impl<'a> Search<'a> {
     fn new(wanted: &'a [Netns]) -> Self {
-        let mut search = Search { wanted, found: vec![None; wanted.len()], open: HashMap::new(), hidden: None };
+        let mut search = Search { wanted, found: vec![None; wanted.len()], open: HashMap::new(), hidden: None, ended: false };
         let boot = match boot_id() {
             Ok(boot) => boot,
             Err(e) => {
@@ -94,6 +114,26 @@ impl<'a> Search<'a> {
         search
     }
 
+    /// By the threads of processes, which each may be somewhere else; by what is mounted where they are; by their descriptors; by
+    /// their sockets.
+    fn processes(&mut self) {
+        let processes = match processes() {
+            Ok(processes) => processes,
+            Err(e) => return self.hide(format!("/proc cannot be read: {e}")),
+        };
+        let threads = |process: &Path| Ok(entries(&process.join("task"))?.into_iter().map(|thread| thread.join("ns/net")).collect());
+        self.by_link(&processes, threads, linked_inode);
+        if !self.open.is_empty() {
+            self.other_mounts(&processes);
+        }
+        if !self.open.is_empty() {
+            self.by_link(&processes, |process| entries(&process.join("fd")), open_inode);
+        }
+        if !self.open.is_empty() {
+            self.sockets(&processes);
+        }
+    }
+
     fn recorded(&mut self, wanted: &[Netns]) {
         for netns in wanted {
             self.look(Path::new(&netns.named), netns.inode);
@@ -105,12 +145,18 @@ impl<'a> Search<'a> {
         if !self.open.contains_key(&inode) {
             return;
         }
-        let Ok(seen) = open_file(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else { return };
+        let seen = match open_file(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(seen) => seen,
+            Err(e) => return self.missed(path, &e.into()),
+        };
         if fstat(&seen).map(|s| s.st_ino) != Ok(inode) {
             return;
         }
-        if let Ok(fd) = reopen(&seen) {
-            self.take(fd, inode, path);
+        match reopen(&seen) {
+            Ok(fd) => self.take(fd, inode, path),
+            // Another file that happens to have this inode is no namespace.
+            Err(e) if e.starts_with("cannot be") => self.hide(format!("{} {e}", path.display())),
+            Err(_) => {}
         }
     }
 
@@ -233,10 +279,13 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// A process that ended meanwhile holds nothing; one that we may not look at might.
+    /// What ended meanwhile holds nothing any more, but may have handed on what it held. All else that could not be looked at might
+    /// hold it: without rights, descriptors or memory nothing is concluded.
     fn missed(&mut self, path: &Path, error: &io::Error) {
-        if error.kind() == io::ErrorKind::PermissionDenied {
-            self.hide(format!("{}: {error} (CAP_SYS_PTRACE is needed)", path.display()));
+        match error.raw_os_error() {
+            Some(libc::ENOENT | libc::ESRCH) => self.ended |= is_of_a_process(path),
+            Some(libc::EACCES | libc::EPERM) => self.hide(format!("{}: {error} (CAP_SYS_PTRACE is needed)", path.display())),
+            _ => self.hide(format!("{}: {error}", path.display())),
         }
     }
 

@@ -36,7 +36,10 @@ pub(super) fn decide(basis: Basis<'_>, asked: &Asked, name_or_id: &str, ids: &mu
     let is_last = state.networks_of(network.parent).all(|n| n.id == network.id);
     let plan_id = PlanId(ids.id());
     let heard = parent.map(|p| ask::about_network(basis, asked, Operation::DeleteNetwork, network, p)).unwrap_or_default();
-    let plan = parent.filter(|_| is_last).and_then(|p| super::parent_removal(p, Purpose::DeleteNetwork(network.id), plan_id)).map(Arc::new);
+    let plan = parent
+        .filter(|_| is_last)
+        .and_then(|p| super::parent_removal(p, p.find(basis.host), Purpose::DeleteNetwork(network.id), plan_id))
+        .map(Arc::new);
     let matter = Matter {
         operation: Operation::DeleteNetwork,
         subject: network.name.as_str(),

@@ -165,7 +165,11 @@ fn existing(
         state: ParentState::Present,
         link: name,
         kind,
-        fabric: fabric_of(link),
+        // A VLAN is on the wire of the link that it hangs on.
+        fabric: match link.kind {
+            LinkKind::Vlan { base, .. } => host.link(base).map_or_else(|| fabric_of(link), fabric_of),
+            _ => fabric_of(link),
+        },
     };
     Some(Resolved::New { parent: Arc::new(parent), there: true })
 }

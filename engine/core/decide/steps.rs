@@ -49,9 +49,10 @@ pub fn parent_making(parent: &Parent, link: Option<&HostLink>, purpose: Purpose,
     (!steps.is_empty()).then_some(Plan { id, purpose, lane: parent.id, netns: None, steps, undo })
 }
 
-/// What removes what the last network leaves of `parent`. Nothing where nothing is to be removed.
-pub fn parent_removal(parent: &Parent, purpose: Purpose, id: PlanId) -> Option<Plan> {
-    let (index, name) = (parent.index, parent.link.clone());
+/// What removes what the last network leaves of `parent`, whose link is `link`. Nothing where nothing is to be removed: of a parent
+/// that is away nothing is left, and what has its index by now is somebody else's.
+pub fn parent_removal(parent: &Parent, link: Option<&HostLink>, purpose: Purpose, id: PlanId) -> Option<Plan> {
+    let (index, name) = (link?.index, parent.link.clone());
     let step = match parent.origin {
         Origin::Ours => Step::DelLink { index, name },
         Origin::Found if parent.shield => Step::Unshield { index, name },
