@@ -2,6 +2,7 @@
 //! What all operations share, above all how they fail, is added here, once.
 
 use crate::problem::{Kind, ProblemBody};
+use utoipa::openapi::schema::Schema;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Components, Content, HttpMethod, Ref, RefOr, ResponseBuilder, schema::ComponentsBuilder};
 use utoipa::{OpenApi, PartialSchema, ToSchema};
@@ -30,6 +31,21 @@ use utoipa::{OpenApi, PartialSchema, ToSchema};
 )]
 struct Base;
 
+/// Bodies are read field by field, and their types have defaults of Rust's: what is required has none for clients.
+fn required_without_defaults(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::Object(object)) = schema else { return };
+    for name in &object.required {
+        match object.properties.get_mut(name) {
+            Some(RefOr::T(Schema::Object(o))) => o.default = None,
+            Some(RefOr::T(Schema::Array(a))) => a.default = None,
+            Some(RefOr::T(Schema::OneOf(o))) => o.default = None,
+            Some(RefOr::T(Schema::AllOf(o))) => o.default = None,
+            Some(RefOr::Ref(r)) => r.default = None,
+            _ => {}
+        }
+    }
+}
+
 /// What is known before any route.
 pub fn base() -> utoipa::openapi::OpenApi {
     Base::openapi()
@@ -48,6 +64,7 @@ pub fn complete(api: &mut utoipa::openapi::OpenApi) {
     }
     let token = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     *components = all.security_scheme("token", token).build();
+    components.schemas.values_mut().for_each(required_without_defaults);
 
     for (path, item) in &mut api.paths.paths {
         let takes_name = path.contains('{');
@@ -82,7 +99,7 @@ pub fn complete(api: &mut utoipa::openapi::OpenApi) {
                         Kind::Internal if is_change => "The kernel did not do as planned, or a fault of the daemon's own",
                         kind => kind.title(),
                     };
-                    let content = Content::new(Some(RefOr::<utoipa::openapi::Schema>::Ref(Ref::from_schema_name("Problem"))));
+                    let content = Content::new(Some(RefOr::<Schema>::Ref(Ref::from_schema_name("Problem"))));
                     let response = ResponseBuilder::new().description(text).content("application/problem+json", content).build();
                     operation.responses.responses.insert(status, RefOr::T(response));
                 }

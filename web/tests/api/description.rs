@@ -247,3 +247,15 @@ fn check(api: &Value, schema: &Value, value: &Value, at: &str) {
         items.iter().for_each(|item| check(api, &schema["items"], item, &format!("{at}[]")));
     }
 }
+
+/// A default that its own pattern forbids would mislead whoever makes a client of the description.
+#[test]
+fn what_is_required_has_no_default() {
+    let (_site, api) = described();
+    for (name, schema) in api["components"]["schemas"].as_object().unwrap() {
+        for field in schema["required"].as_array().into_iter().flatten() {
+            let property = &schema["properties"][field.as_str().unwrap()];
+            assert!(property.get("default").is_none(), "{name}.{field}: {property}");
+        }
+    }
+}
