@@ -1,7 +1,7 @@
 //! The writer: take all that waits, decide each on a fork of the state, commit once, publish, start the plans.
 //!
 //! Invariants: what readers see of decisions is committed; a denial carries no plan; a failed commit leaves no trace.
-//! A settlement is published when the kernel has confirmed it and committed right after, or with the next batch: after a
+//! A settlement is published when the kernel has confirmed it and committed with the next batch, or soon after: after a
 //! crash in between, recovery finds the same by looking at the kernel. That way an attach waits for one commit, not two.
 
 use crate::answer::{Answer, Failure};
