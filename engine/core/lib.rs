@@ -5,6 +5,7 @@
 //! [`decide`] → [`Outcome`](decide::Outcome) → [`Batch`](record::Batch) → [`Recorded`](record::Recorded) plan → [`settle`](decide::settle).
 
 pub mod caller;
+pub mod case;
 pub mod converge;
 pub mod decide;
 pub mod endpoint;
