@@ -1,0 +1,267 @@
+//! The daemon over its unix socket, or over HTTP with a token. One connection, made when it is first needed, on this very thread.
+
+use super::failed::{Failed, Result};
+use super::target::Target;
+use super::terminal::harmless;
+use bulkhead_web::problem::ProblemBody;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{Request, Response, StatusCode, body::Incoming, header};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Runtime;
+
+/// Longer than the daemon takes for anything; then it hangs.
+const ANSWER_WITHIN: Duration = Duration::from_secs(300);
+/// Largest answer that is read: no page of the API comes near it.
+const ANSWER_MAX: usize = 256 << 20;
+/// How often a daemon that is away is tried while somebody waits for it.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+
+enum Door {
+    Unix(PathBuf),
+    Tcp { authority: String, base: String, token_file: PathBuf },
+}
+
+/// A client of one daemon.
+pub struct Http {
+    door: Door,
+    patience: Duration,
+    runtime: Runtime,
+    sender: Option<SendRequest<Full<Bytes>>>,
+    token: Option<String>,
+}
+
+impl Http {
+    /// For the daemon at `host`; waits `patience` for one that is not there yet. Connects at the first request.
+    pub fn new(host: &str, token_file: &Path, patience: Duration) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+        let runtime = runtime.map_err(|e| Failed::Other(format!("the client cannot start: {e}")))?;
+        Ok(Self { door: door(host, token_file)?, patience, runtime, sender: None, token: None })
+    }
+
+    /// Asks, and reads the JSON that is answered.
+    pub fn send(&mut self, method: &str, target: &Target, body: Option<(&'static str, Vec<u8>)>) -> Result<Value> {
+        let (is_json, bytes) = self.exchange(method, target, body)?;
+        let value = is_json.then(|| serde_json::from_slice(&bytes).ok()).flatten();
+        value.ok_or_else(|| Failed::foreign(&format!("{} answered {method} {target} with what is not JSON of ours", self.door.text())))
+    }
+
+    /// Asks for bytes.
+    pub fn bytes(&mut self, target: &Target) -> Result<Vec<u8>> {
+        Ok(self.exchange("GET", target, None)?.1)
+    }
+
+    /// An answer that is no failure: whether it is JSON, and its bytes.
+    fn exchange(&mut self, method: &str, target: &Target, body: Option<(&'static str, Vec<u8>)>) -> Result<(bool, Vec<u8>)> {
+        let has_body = body.is_some();
+        let response = self.ask(method, target, body)?;
+        let status = response.status();
+        let of_type = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let (is_json, is_problem) = (of_type.starts_with("application/json"), of_type.starts_with("application/problem+json"));
+        let read = self.runtime.block_on(Limited::new(response.into_body(), ANSWER_MAX).collect());
+        let bytes = read.map_err(|e| Failed::Unavailable(format!("the answer of {} broke off: {e}", self.door.text())))?.to_bytes();
+        if status.is_success() {
+            return Ok((is_json, bytes.to_vec()));
+        }
+        let problem: Option<ProblemBody> = if is_problem { serde_json::from_slice(&bytes).ok() } else { None };
+        let Some(problem) = problem else {
+            return Err(Failed::foreign(&format!("{} answered {method} {target} with {status}, and no problem of ours", self.door.text())));
+        };
+        // What is not there comes with a fault that says so; a path that is not known, and a method, come without.
+        let is_unknown = problem.faults.is_empty() && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
+        let is_health = target.as_str() == "/v1/health";
+        if is_unknown && !is_health && (!has_body || problem.violations.is_empty()) {
+            return Err(self.unknown(method, target));
+        }
+        Err(Failed::Problem(Box::new(problem)))
+    }
+
+    /// A daemon of another version than ours does not know what was asked.
+    fn unknown(&mut self, method: &str, target: &Target) -> Failed {
+        let ours = env!("CARGO_PKG_VERSION");
+        let path = target.as_str().split('?').next().unwrap_or_default();
+        match self.send("GET", &Target::v1(&["health"]), None) {
+            Ok(health) => {
+                let theirs = harmless(health["version"].as_str().unwrap_or("of unknown version"));
+                Failed::Other(format!(
+                    "the daemon ({theirs}) does not know {method} {path}; this command ({ours}) does: restart the daemon with the newer version"
+                ))
+            }
+            Err(failed) => failed,
+        }
+    }
+
+    /// Asks, and hands out the answer as soon as it begins.
+    fn ask(&mut self, method: &str, target: &Target, body: Option<(&'static str, Vec<u8>)>) -> Result<Response<Incoming>> {
+        let mut request = Request::builder().method(method).header(header::USER_AGENT, concat!("bulkhead/", env!("CARGO_PKG_VERSION")));
+        request = match &self.door {
+            Door::Unix(_) => request.uri(target.as_str()).header(header::HOST, "localhost"),
+            Door::Tcp { authority, base, token_file } => {
+                if self.token.is_none() {
+                    self.token = Some(token(token_file)?);
+                }
+                let token = self.token.as_deref().unwrap_or_default();
+                let request = request.uri(format!("{base}{target}")).header(header::HOST, authority);
+                request.header(header::AUTHORIZATION, format!("Bearer {token}"))
+            }
+        };
+        let bytes = body.map(|(of_type, bytes)| (header::HeaderValue::from_static(of_type), bytes));
+        if let Some((of_type, _)) = &bytes {
+            request = request.header(header::CONTENT_TYPE, of_type);
+        }
+        let body = Full::new(Bytes::from(bytes.map(|(_, bytes)| bytes).unwrap_or_default()));
+        let request = request.body(body).map_err(|e| Failed::Usage(format!("{method} {target} cannot be asked: {e}")))?;
+        if self.sender.as_ref().is_none_or(SendRequest::is_closed) {
+            self.sender = Some(self.connect()?);
+        }
+        let Some(sender) = &mut self.sender else { return Err(Failed::Unavailable("there is no connection".into())) };
+        let answer = self.runtime.block_on(async {
+            sender.ready().await?;
+            let answer = sender.send_request(request);
+            tokio::pin!(answer);
+            let start = Instant::now();
+            // Whoever looks at a terminal is told that something is under way.
+            let mut tick = tokio::time::interval(Duration::from_secs(1));
+            tick.tick().await;
+            let mut told = false;
+            let answered = loop {
+                tokio::select! {
+                    answered = &mut answer => break Some(answered),
+                    _ = tick.tick(), if start.elapsed() < ANSWER_WITHIN => told |= progress(Some(start.elapsed())),
+                    _ = tokio::time::sleep_until((start + ANSWER_WITHIN).into()) => break None,
+                }
+            };
+            if told {
+                progress(None);
+            }
+            answered.transpose()
+        });
+        match answer {
+            Ok(Some(response)) => Ok(response),
+            Ok(None) => Err(Failed::Unavailable(format!("{} did not answer within {} s", self.door.text(), ANSWER_WITHIN.as_secs()))),
+            Err(e) if e.is_parse() => Err(Failed::foreign(&format!("{} does not speak HTTP", self.door.text()))),
+            Err(e) => Err(Failed::Unavailable(format!(
+                "{} went away before it answered ({e}); whether it was done is on record: `bulkhead decision list`",
+                self.door.text()
+            ))),
+        }
+    }
+
+    fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
+        let end = Instant::now() + self.patience;
+        loop {
+            match self.runtime.block_on(self.try_connect()) {
+                Ok(sender) => return Ok(sender),
+                Err(e) if Instant::now() < end && !matches!(e.kind(), io::ErrorKind::PermissionDenied) => {
+                    std::thread::sleep(TRY_AGAIN);
+                }
+                Err(e) => return Err(Failed::Unavailable(self.door.why_not(&e))),
+            }
+        }
+    }
+
+    async fn try_connect(&self) -> io::Result<SendRequest<Full<Bytes>>> {
+        match &self.door {
+            Door::Unix(path) => shake_hands(UnixStream::connect(path).await?).await,
+            Door::Tcp { authority, .. } => {
+                let stream = TcpStream::connect(authority).await?;
+                stream.set_nodelay(true)?;
+                shake_hands(stream).await
+            }
+        }
+    }
+}
+
+async fn shake_hands<S>(stream: S) -> io::Result<SendRequest<Full<Bytes>>>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    // Its failure is told by whatever is asked over it.
+    tokio::spawn(async move { drop(connection.await) });
+    Ok(sender)
+}
+
+/// Tells on a terminal how long it takes; `None` takes it away again.
+fn progress(taken: Option<Duration>) -> bool {
+    let mut stderr = io::stderr();
+    if !stderr.is_terminal() {
+        return false;
+    }
+    let text = taken.map(|t| format!("waiting for the daemon, {} s", t.as_secs())).unwrap_or_default();
+    let _ = write!(stderr, "\r\x1b[K{text}").and_then(|()| stderr.flush());
+    true
+}
+
+fn door(host: &str, token_file: &Path) -> Result<Door> {
+    if let Some(rest) = host.strip_prefix("http://") {
+        let (authority, base) = rest.split_once('/').map_or((rest, ""), |(a, b)| (a, b));
+        let authority = if authority.rsplit(':').next().is_some_and(|p| p.parse::<u16>().is_ok()) && authority.contains(':') {
+            authority.to_owned()
+        } else {
+            format!("{authority}:80")
+        };
+        let base = base.trim_matches('/');
+        let base = if base.is_empty() { String::new() } else { format!("/{base}") };
+        return Ok(Door::Tcp { authority, base, token_file: token_file.to_owned() });
+    }
+    if host.starts_with("https://") {
+        return Err(Failed::Usage(
+            "--host: https is not spoken; the daemon listens on loopback: forward a port to it (ssh -L), and say http://127.0.0.1:PORT"
+                .into(),
+        ));
+    }
+    let path = host.strip_prefix("unix://").unwrap_or(host);
+    if path.starts_with('/') || path.starts_with("./") || path.starts_with("../") {
+        return Ok(Door::Unix(path.into()));
+    }
+    Err(Failed::Usage(format!(
+        "--host: {} is neither a socket nor a URL; a path such as /run/bulkhead/bulkhead.sock, or http://127.0.0.1:8420",
+        harmless(host)
+    )))
+}
+
+fn token(file: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(file).map_err(|e| {
+        Failed::Usage(format!(
+            "--token-file: {} cannot be read ({e}); over http the daemon wants the token that it keeps beside its database",
+            file.display()
+        ))
+    })?;
+    let token = text.trim().to_owned();
+    let is_token = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
+    if is_token { Ok(token) } else { Err(Failed::Usage(format!("--token-file: {} holds no token: 64 hexadecimal digits", file.display()))) }
+}
+
+impl Door {
+    fn text(&self) -> String {
+        match self {
+            Self::Unix(path) => path.display().to_string(),
+            Self::Tcp { authority, base, .. } => format!("http://{authority}{base}"),
+        }
+    }
+
+    /// Why there is no connection, and what to do.
+    fn why_not(&self, error: &io::Error) -> String {
+        let at = self.text();
+        let elsewhere = "where it listens elsewhere, say so by --host or BULKHEAD_HOST";
+        match (self, error.kind()) {
+            (Self::Unix(_), io::ErrorKind::NotFound) => {
+                format!("no daemon at {at}: there is no such socket. Start it (bulkhead serve); {elsewhere}")
+            }
+            (Self::Unix(_), io::ErrorKind::PermissionDenied) => {
+                format!("{at} is not yours to connect to: become a member of its group (bulkhead serve --socket-group), or root")
+            }
+            (_, io::ErrorKind::ConnectionRefused) => {
+                format!("no daemon at {at}: nobody listens there any more. Start it (bulkhead serve); {elsewhere}")
+            }
+            _ => format!("no daemon at {at}: {error}; {elsewhere}"),
+        }
+    }
+}
