@@ -35,7 +35,7 @@ impl Namespaces for HostNamespaces {
             _ => fault,
         })?;
         let is_callers = caller.admin || caller.uid.is_some_and(|uid| opened.owned_by(uid));
-        Ok(OpenNetns { netns: opened.record, fd: opened.fd, is_callers })
+        Ok(OpenNetns { netns: opened.record, fd: opened.fd, is_callers, default_routes: opened.default_routes })
     }
 
     fn owns(&self, netns: &Netns, caller: &Caller) -> bool {

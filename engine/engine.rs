@@ -6,6 +6,7 @@
 
 use crate::answer::{Answer, Failure};
 use crate::clock;
+use crate::fatal::or_abort;
 use crate::input::{Input, Waiting};
 use crate::lanes::Lanes;
 use crate::shared::Shared;
@@ -91,7 +92,7 @@ impl Engine {
             // A full queue means that the writer is busy; it looks at the host again with the next notice or sweep.
             let _ = notices.try_send(Input::Noticed(notice));
         }));
-        let thread = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(&inputs))?;
+        let thread = std::thread::Builder::new().name("writer".into()).spawn(move || or_abort("writer", || writer.run(&inputs)))?;
         if let Some(every) = sweep {
             sweep::start(Arc::clone(&shared), queue.clone(), every)?;
         }
@@ -201,10 +202,7 @@ impl Engine {
         self.shared.stopping.store(true, Ordering::Release);
         let _ = self.queue.send(Input::Stop);
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(writer) = writer
-            && writer.join().is_err()
-        {
-            tracing::error!("the writer thread panicked");
-        }
+        // A writer that panics takes the process along.
+        writer.into_iter().for_each(|writer| drop(writer.join()));
     }
 }

@@ -1,6 +1,7 @@
 //! Carries recorded plans to the kernel. Makings of one parent keep their order, lanes run side by side; removals of
 //! endpoints run outside lanes, many at once, as each waits for RCU.
 
+use crate::fatal::or_abort;
 use crate::input::Input;
 use bulkhead_core::ids::ParentId;
 use bulkhead_core::kernel::Kernel;
@@ -46,9 +47,10 @@ impl Lanes {
             let (inner, kernel, settled) = (Arc::clone(&inner), Arc::clone(&kernel), settled.clone());
             let maker = i < MAKERS;
             let name = if maker { format!("maker-{i}") } else { format!("remover-{}", i - MAKERS) };
+            let name_of_thread = name.clone();
             std::thread::Builder::new().name(name).spawn(move || {
                 while let Some((lane, (plan, netns))) = if maker { inner.next_making() } else { inner.next_removal() } {
-                    let result = kernel.apply(&plan, netns);
+                    let result = or_abort(&name_of_thread, || kernel.apply(&plan, netns));
                     // The writer outlives us but for a crash, in which recovery settles the plan.
                     let _ = settled.send(Input::Settled(Settlement { plan: plan.get().id, result }));
                     lane.into_iter().for_each(|lane| inner.free(lane));
@@ -61,7 +63,7 @@ impl Lanes {
     /// Queues a plan. Its settlement comes back as an input.
     pub(crate) fn submit(&self, plan: Recorded<Arc<Plan>>, netns: Option<Arc<OwnedFd>>) {
         let mut queues = self.inner.lock();
-        if let Purpose::Detach(_) | Purpose::Sweep = plan.get().purpose {
+        if let Purpose::Detach(_) = plan.get().purpose {
             queues.removals.push_back((plan, netns));
             self.inner.removals.notify_one();
             return;

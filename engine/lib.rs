@@ -7,6 +7,7 @@ pub mod answer;
 pub mod clock;
 pub mod dry_run;
 pub mod engine;
+mod fatal;
 mod input;
 mod lanes;
 mod reconcile;

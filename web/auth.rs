@@ -34,8 +34,9 @@ impl TcpGuard {
         if !self.is_ours(&host) {
             let ours = format!("127.0.0.1:{0}, [::1]:{0}, localhost:{0}", self.port);
             let all: Vec<&str> = std::iter::once(ours.as_str()).chain(self.hosts.iter().map(String::as_str)).collect();
-            let detail = format!("Host is {}; this daemon is {}", shown(&host), all.join(", "));
-            return Err(Problem::new(Kind::Misdirected, detail));
+            let ours = all.join(", ");
+            let detail = format!("Host is {}; this daemon is {ours}", shown(&host));
+            return Err(Problem::new(Kind::Misdirected, detail).about("Host", ours));
         }
         check_origin(&host, headers)?;
         let mut given = headers.get_all(header::AUTHORIZATION).iter();
@@ -51,7 +52,7 @@ impl TcpGuard {
             _ if first.is_some() => "Authorization is not one Bearer token",
             _ => "Authorization: Bearer TOKEN is needed on TCP; the file beside the daemon's database has the token",
         };
-        Err(Problem::new(Kind::Unauthorized, detail))
+        Err(Problem::new(Kind::Unauthorized, detail).about("Authorization", "Bearer and the token"))
     }
 
     fn is_ours(&self, host: &str) -> bool {
@@ -85,7 +86,7 @@ fn one_host(uri: &Uri, headers: &HeaderMap) -> Result<String, Problem> {
         (Some(field), None) => field.to_str().ok(),
         _ => None,
     };
-    let misdirected = |detail: &str| Problem::new(Kind::Misdirected, detail);
+    let misdirected = |detail: &str| Problem::new(Kind::Misdirected, detail).about("Host", "one, and the one that the request line names");
     let field = field.ok_or_else(|| misdirected("the request has not exactly one Host"))?;
     match uri.authority().map(Authority::as_str) {
         Some(authority) if !authority.eq_ignore_ascii_case(field) => Err(misdirected("the request line and Host name different hosts")),
@@ -101,7 +102,7 @@ fn check_origin(host: &str, headers: &HeaderMap) -> Result<(), Problem> {
     };
     if let Some(foreign) = headers.get_all(header::ORIGIN).iter().find(|o| !ours(o)) {
         let detail = format!("Origin is {}; only pages of http://{host} may ask", shown(&String::from_utf8_lossy(foreign.as_bytes())));
-        return Err(Problem::new(Kind::ForeignOrigin, detail));
+        return Err(Problem::new(Kind::ForeignOrigin, detail).about("Origin", format!("http://{host}, or none")));
     }
     // Browsers send no Origin with some requests, but they say here whether a page of another site is behind it.
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);

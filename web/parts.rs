@@ -7,6 +7,7 @@ use bulkhead_core::ids::{DecisionId, PlanId, Timestamp};
 use bulkhead_core::policy::{Description, Digest, Module, Policy};
 use bulkhead_core::record::{Decision, StoreError};
 use bulkhead_core::refusal::Fault;
+use bulkhead_core::request::DefaultRoutes;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub struct OpenNetns {
     pub fd: Arc<OwnedFd>,
     /// Whether the caller may name it.
     pub is_callers: bool,
+    /// The default routes that it has already.
+    pub default_routes: DefaultRoutes,
 }
 
 /// Opens and examines network namespaces. Calls may block.

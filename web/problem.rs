@@ -234,6 +234,14 @@ impl Problem {
         Refusal { kind: RefusalKind::Invalid, faults }.into()
     }
 
+    /// The same, naming the field (of the header or the body) that is at fault, and what would be right.
+    #[must_use]
+    pub fn about(mut self, field: &str, right: impl Into<String>) -> Self {
+        let wrong = self.0.detail.clone();
+        self.0.faults.push(Fault::new(field, wrong, right));
+        self
+    }
+
     /// The same with a header field.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {

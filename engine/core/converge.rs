@@ -5,7 +5,7 @@ use crate::decide::{endpoint_making, parent_making};
 use crate::endpoint::{Endpoint, EndpointState, NetnsId};
 use crate::faults::{endpoint_faults, endpoint_lacks, parent_faults};
 use crate::host::Host;
-use crate::ids::{Ids, ParentId, PlanId, Timestamp};
+use crate::ids::{Ids, NetworkId, ParentId, PlanId, Timestamp};
 use crate::network::NetworkState;
 use crate::observed::{NetnsSeen, Observed};
 use crate::parent::{Origin, Parent, ParentState};
@@ -55,8 +55,15 @@ fn open_plan(state: &State, observed: &Observed, plan: &Plan) -> Fix {
         Purpose::Attach(id) if state.endpoint_by_id(id).is_some_and(|e| unknown(state, observed, e)) => done,
         // An address or a route that is missing is not made up for later: a workload may have taken it away.
         Purpose::Attach(_) => Fix::Redo(plan.id),
-        Purpose::DeleteNetwork(_) | Purpose::Detach(_) | Purpose::Sweep => Fix::Rerun(plan.id),
+        // Links and filters end with their kernel. What has their index in this boot is somebody else's.
+        Purpose::DeleteNetwork(id) if parent_of(state, id).is_some_and(|p| p.boot != state.boot) => done,
+        Purpose::Detach(id) if state.endpoint_by_id(id).is_some_and(|e| e.netns.id.boot != state.boot) => done,
+        Purpose::DeleteNetwork(_) | Purpose::Detach(_) => Fix::Rerun(plan.id),
     }
+}
+
+fn parent_of(state: &State, network: NetworkId) -> Option<&Arc<Parent>> {
+    state.parent(state.network_by_id(network)?.parent)
 }
 
 fn unknown(state: &State, observed: &Observed, endpoint: &Endpoint) -> bool {
@@ -93,8 +100,10 @@ fn parent(state: &State, host: &Host, parent: &Arc<Parent>, ids: &mut Ids) -> Op
     let differs = link.map_or_else(|| vec!["is gone".to_owned()], |l| parent_faults(parent, l));
     let mut healed = parent.as_seen(link, host);
     if differs.is_empty() && parent.state == ParentState::Present {
-        // What is known of it by now; nothing to do and nothing to tell.
-        return (healed != **parent).then(|| Fix::Heal { edits: vec![Edit::PutParent(Arc::new(healed))], plan: None, event: None });
+        // What is known of it by now; nothing to do.
+        let renamed =
+            (healed.link != parent.link).then(|| ("parent.renamed", subject, format!("{} is called {} now", parent.link, healed.link)));
+        return (healed != **parent).then(|| Fix::Heal { edits: vec![Edit::PutParent(Arc::new(healed))], plan: None, event: renamed });
     }
     let plan_id = PlanId(ids.id());
     let plan = parent_making(&healed, link, Purpose::HealParent(parent.id), plan_id).map(Arc::new);
@@ -103,6 +112,7 @@ fn parent(state: &State, host: &Host, parent: &Arc<Parent>, ids: &mut Ids) -> Op
     edits.extend(plan.clone().map(Edit::OpenPlan));
     if plan.is_none() {
         edits.extend(network_states(state, parent, &NetworkState::Ready));
+        edits.extend(endpoints_to_try(state, parent.id));
     }
     let kind = if plan.is_some() { "parent.drifted" } else { "parent.back" };
     let what = if differs.is_empty() { "is back".to_owned() } else { differs.join(", ") };
@@ -113,6 +123,20 @@ fn parent(state: &State, host: &Host, parent: &Arc<Parent>, ids: &mut Ids) -> Op
 
 fn vlan_base_gone(parent: &Parent, host: &Host) -> bool {
     matches!(&parent.kind, crate::parent::ParentKind::Vlan { base, .. } if base.find(host).is_none())
+}
+
+/// Endpoints of a parent that is back are tried at once, however long they have been failing.
+pub(crate) fn endpoints_to_try(state: &State, parent: ParentId) -> Vec<Edit> {
+    let endpoints = state.networks_of(parent).flat_map(|n| state.endpoints_of(n.id));
+    let again = endpoints.filter_map(|e| match &e.state {
+        // Its waiting time counts from its first failure.
+        EndpointState::Failed { why, at } => {
+            let state = EndpointState::Failed { why: why.clone(), at: e.failing_since.unwrap_or(*at) };
+            Some(Endpoint { state, ..(**e).clone() })
+        }
+        _ => None,
+    });
+    again.map(|e| Edit::PutEndpoint(Arc::new(e))).collect()
 }
 
 fn network_states(state: &State, parent: &Parent, to: &NetworkState) -> Vec<Edit> {

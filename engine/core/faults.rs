@@ -1,7 +1,7 @@
 //! The one checker: where record and kernel disagree. Property tests, crash tests, start-up and `doctor` all ask it.
 
 use crate::endpoint::{Endpoint, EndpointState};
-use crate::host::{HostLink, IfIndex};
+use crate::host::{Host, HostLink, IfIndex};
 use crate::network::{Network, NetworkState};
 use crate::observed::{InsideLink, NetnsSeen, Observed};
 use crate::parent::{Origin, Parent, ParentState};
@@ -77,6 +77,34 @@ pub fn faults(state: &State, observed: &Observed) -> Vec<Disagreement> {
             }
         }
     }
+    out
+}
+
+/// What an operator should know of: all that is on record and not as it should be, by the host's mirror alone (what is inside
+/// namespaces is looked at in turn, and what is wrong there makes an endpoint fail).
+pub fn complaints(state: &State, host: &Host) -> Vec<Disagreement> {
+    let mut out = Vec::new();
+    for parent in state.parents().filter(|p| p.open_plan().is_none()) {
+        let Some(link) = parent.find(host) else {
+            out.push(say(&parent.link, "is away"));
+            continue;
+        };
+        out.extend(parent_faults(parent, link).into_iter().map(|t| say(&parent.link, t)));
+        let bypass = link.shield.bypassed_by.as_ref().filter(|_| parent.shield);
+        out.extend(bypass.map(|by| say(&parent.link, format!("has its shield bypassed by {by}"))));
+    }
+    for network in state.networks() {
+        if let NetworkState::Degraded { why } = &network.state {
+            out.push(say(format!("network {}", network.name), format!("is degraded: {why}")));
+        }
+    }
+    for endpoint in state.endpoints() {
+        if let EndpointState::Failed { why, .. } = &endpoint.state {
+            let subject = format!("endpoint {} ({})", endpoint.id, endpoint.workload.name);
+            out.push(say(subject, format!("could not be made again: {why}")));
+        }
+    }
+    out.extend(host.missing.iter().map(|m| say("the kernel", format!("lacks {m}"))));
     out
 }
 

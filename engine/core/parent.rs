@@ -1,6 +1,6 @@
 //! Parents: the links that ipvlan links hang on.
 
-use crate::host::{Flag, Host, HostLink, IfIndex, LinkKind, Mac, Mode, VlanId, kind_text};
+use crate::host::{Flag, Host, HostLink, IfIndex, LinkKind, Mac, Mode, VlanId, kind_text, link_name};
 use crate::identity::LinkIdentity;
 use crate::ids::{BootId, ParentId, PlanId};
 use crate::names::LinkName;
@@ -141,6 +141,7 @@ impl Parent {
         let mut seen = Self { boot: host.boot, ..self.clone() };
         if let Some(link) = link {
             seen.index = link.index;
+            seen.link = link_name(link).unwrap_or(seen.link);
         }
         match &mut seen.kind {
             ParentKind::Vlan { base, .. } => {

@@ -271,14 +271,12 @@ pub enum Purpose {
     HealParent(ParentId),
     /// Makes the kernel agree with the record again: an endpoint's link.
     HealEndpoint(EndpointId),
-    /// Removes a link of ours that is on no record: an open plan of this boot named it.
-    Sweep,
 }
 
 impl Purpose {
     /// Removing goes forward; making goes back when it fails.
     pub fn is_removal(&self) -> bool {
-        matches!(self, Purpose::DeleteNetwork(_) | Purpose::Detach(_) | Purpose::Sweep)
+        matches!(self, Purpose::DeleteNetwork(_) | Purpose::Detach(_))
     }
 }
 

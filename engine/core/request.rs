@@ -81,6 +81,15 @@ pub struct WorkloadWish {
     pub labels: Option<Labels>,
 }
 
+/// Default routes that a namespace has already, by the name of the link that each leads through.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefaultRoutes {
+    /// IPv4.
+    pub v4: Option<String>,
+    /// IPv6.
+    pub v6: Option<String>,
+}
+
 /// Attaches a namespace to a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attach {
@@ -90,6 +99,8 @@ pub struct Attach {
     pub netns: Netns,
     /// Whether the caller may name this namespace: uid 0, a configured admin, or owner of it or of its process.
     pub netns_is_callers: bool,
+    /// The default routes that the namespace had when it was opened.
+    pub default_routes: DefaultRoutes,
     /// Name of the link in the namespace.
     pub interface: LinkName,
     /// Name of the endpoint on its network.

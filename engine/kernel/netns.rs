@@ -11,6 +11,7 @@ use bulkhead_core::endpoint::{Netns, NetnsId};
 use bulkhead_core::ids::BootId;
 use bulkhead_core::names::shown;
 use bulkhead_core::refusal::Fault;
+use bulkhead_core::request::DefaultRoutes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, fstat, fstatfs, open as open_file, stat};
 use rustix::io::Errno;
@@ -47,6 +48,8 @@ pub struct OpenNetns {
     pub fd: Arc<OwnedFd>,
     /// What goes on record of it.
     pub record: Netns,
+    /// The default routes that it has.
+    pub default_routes: DefaultRoutes,
     /// Owner of the process by which it was named.
     process_uid: Option<u32>,
 }
@@ -84,9 +87,10 @@ pub fn open(wish: &NetnsWish) -> Result<OpenNetns, Fault> {
         }
     }
     let fd = Arc::new(fd);
-    let cookie = cookie(&fd).map_err(|e| odd("cannot be entered", e))?;
+    let visited = inside::visit(&fd, || own_cookie().and_then(|cookie| Ok((cookie, default_routes()?)))).and_then(|done| done);
+    let (cookie, default_routes) = visited.map_err(|e| odd("cannot be entered", e))?;
     let boot = boot_id().map_err(|e| Fault::new(field, e.why(), "a readable /proc"))?;
-    Ok(OpenNetns { fd, record: Netns { id: NetnsId { cookie, boot }, inode: inode.st_ino, named }, process_uid })
+    Ok(OpenNetns { fd, record: Netns { id: NetnsId { cookie, boot }, inode: inode.st_ino, named }, default_routes, process_uid })
 }
 
 fn open_name(name: &str) -> Result<(OwnedFd, String), Fault> {
@@ -174,6 +178,29 @@ fn namespace_type(fd: BorrowedFd<'_>) -> io::Result<libc::c_int> {
     // SAFETY: NS_GET_NSTYPE takes no argument and answers with a CLONE_* value; `fd` is on nsfs, so the request is its.
     let answer = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
+}
+
+/// Default routes of the calling thread's network namespace, as /proc/net has them: cheaper than a dump over netlink where there
+/// are few. The IPv6 table's own unreachable entry (metric ffffffff, net/ipv6/route.c, `ip6_null_entry`) is none.
+fn default_routes() -> io::Result<DefaultRoutes> {
+    let read = |file: &str| match fs::read_to_string(format!("/proc/thread-self/net/{file}")) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        read => read,
+    };
+    let v4 = read("route")?.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        // Iface Destination Gateway Flags RefCnt Use Metric Mask …
+        let default = fields.get(1) == Some(&"00000000") && fields.get(7) == Some(&"00000000");
+        fields.first().filter(|_| default).map(|link| (*link).to_owned())
+    });
+    let v6 = read("ipv6_route")?.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        // destination length source length gateway metric references use flags link
+        let default = fields.first().is_some_and(|d| d.bytes().all(|b| b == b'0')) && fields.get(1) == Some(&"00");
+        let real = fields.get(5).is_some_and(|metric| *metric != "ffffffff");
+        fields.get(9).filter(|_| default && real).map(|link| (*link).to_owned())
+    });
+    Ok(DefaultRoutes { v4, v6 })
 }
 
 /// Cookie of a namespace: unique within a boot and never used twice, unlike the inode.

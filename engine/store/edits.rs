@@ -286,7 +286,7 @@ fn asked_by(plan: &Plan, batch: &Batch) -> Option<DecisionId> {
     let object = match plan.purpose {
         Purpose::CreateNetwork(id) | Purpose::DeleteNetwork(id) => id.to_string(),
         Purpose::Attach(id) | Purpose::Detach(id) => id.to_string(),
-        Purpose::HealParent(_) | Purpose::HealEndpoint(_) | Purpose::Sweep => return None,
+        Purpose::HealParent(_) | Purpose::HealEndpoint(_) => return None,
     };
     let asked = |d: &&Arc<Decision>| !d.plan.is_empty() && d.object.as_deref() == Some(&*object);
     batch.decisions.iter().rfind(asked).map(|d| d.id)

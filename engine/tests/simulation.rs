@@ -138,6 +138,7 @@ fn request(site: &Site, op: &Op) -> Option<Request> {
             network: format!("n{n}"),
             netns: site.namespaces[usize::from(*w)].clone(),
             netns_is_callers: true,
+            default_routes: Default::default(),
             interface: LinkName::new(&format!("eth{n}")).unwrap(),
             name: None,
             addresses: vec![],

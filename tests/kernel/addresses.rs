@@ -18,6 +18,33 @@ fn dual_stack_has_an_address_of_each_family_usable_at_once() {
     });
 }
 
+/// The kernel refuses a second one of the same metric; and one that is there is somebody's choice.
+#[test]
+fn a_namespace_keeps_the_default_route_that_it_has() {
+    site(|site| {
+        let subnets = json!([{"cidr": "192.168.1.0/24"}, {"cidr": "2001:db8:1::/64", "gateway": "2001:db8:1::1"}]);
+        site.network(&json!({"name": "n", "parent": "eth0", "ipv6": true, "subnets": subnets}));
+        let a = site.lab.workload("a").unwrap();
+        a.ip("link add own type dummy\naddr add 10.9.0.2/24 dev own\naddr add fd09::2/64 dev own nodad\nlink set own up").unwrap();
+        a.ip("route add default via 10.9.0.1\nroute add default via fd09::1").unwrap();
+        let endpoint = site.attach("n", &a, &json!({}));
+        let warnings = endpoint["warnings"].to_string();
+        for family in ["IPv4", "IPv6"] {
+            assert!(warnings.contains(&format!("keeps its {family} default route through own")), "{warnings}");
+        }
+        for (family, via) in [("-4", "10.9.0.1"), ("-6", "fd09::1")] {
+            let routes = a.run(&["ip", family, "route", "show", "default"]).unwrap();
+            assert!(routes.trim().lines().count() == 1 && routes.contains(&format!("via {via} dev own")), "{routes}");
+        }
+        assert!(pings(&a, ip("192.168.1.1")), "what is on the segment is reached all the same");
+        // Unreachable entries of the kernel's own, or routes through the link that comes, are no default route.
+        let b = site.lab.workload("b").unwrap();
+        let endpoint = site.attach("n", &b, &json!({}));
+        assert!(endpoint["warnings"].is_null(), "{endpoint}");
+        assert!(b.run(&["ip", "route", "show", "default"]).unwrap().contains("via 192.168.1.1"));
+    });
+}
+
 #[test]
 fn ipv6_alone_gets_an_ipv4_subnet_from_the_pools_unless_turned_off() {
     site(|site| {

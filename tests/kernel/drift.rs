@@ -51,11 +51,34 @@ fn a_found_parent_that_leaves_degrades_its_networks() {
         site.network(&json!({"name": "n", "parent": "uplink.7", "subnets": [{"cidr": "10.7.0.0/24"}]}));
         site.lab.host.ip("link del uplink").unwrap();
         eventually("the network is degraded", || site.get("/v1/networks/n")["state"] == "degraded");
+        let health = site.get("/v1/health");
+        assert_eq!(health["status"], "degraded");
+        let complaints = health["complaints"].to_string();
+        assert!(complaints.contains("uplink.7: is away") && complaints.contains("network n: is degraded"), "{complaints}");
         let a = site.lab.workload("a").unwrap();
         let refused = site.try_attach("n", &a, &json!({}));
         assert_eq!(refused.status, 409, "{}", refused.text());
         site.take_all_away();
         site.lab.host.ip("link add uplink address 02:00:00:00:00:77 type dummy\nlink set uplink up").unwrap();
+    });
+}
+
+#[test]
+fn a_found_parent_that_is_renamed_goes_on_under_its_new_name() {
+    let prepare =
+        |lab: &bulkhead_lab::Lab| drop(lab.host.ip("link add uplink address 02:00:00:00:00:77 type dummy\nlink set uplink up").unwrap());
+    crate::support::site_with("", prepare, |site| {
+        site.network(&json!({"name": "n", "parent": "uplink", "subnets": [{"cidr": "10.7.0.0/24"}]}));
+        let a = site.lab.workload("a").unwrap();
+        site.attach("n", &a, &json!({}));
+        site.lab.host.ip("link set uplink down\nlink set uplink name wan0\nlink set wan0 up").unwrap();
+        eventually("the new name is known", || site.items("/v1/parents").iter().any(|p| p["link"] == "wan0"));
+        assert_eq!(site.get("/v1/networks/n")["parent"]["link"], "wan0");
+        assert!(site.events("parent.renamed")[0].contains("uplink is called wan0 now"));
+        let other = site.network(&json!({"name": "m", "parent": "wan0", "subnets": [{"cidr": "10.8.0.0/24"}]}));
+        assert_eq!(other["segment"], site.get("/v1/networks/n")["segment"], "it is the same parent");
+        site.take_all_away();
+        site.lab.host.ip("link set wan0 down\nlink set wan0 name uplink\nlink set uplink up").unwrap();
     });
 }
 

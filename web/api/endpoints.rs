@@ -57,6 +57,7 @@ pub async fn attach(
         network,
         netns: opened.netns,
         netns_is_callers: opened.is_callers,
+        default_routes: opened.default_routes,
         interface: wish.interface,
         name: wish.name,
         addresses: wish.addresses,

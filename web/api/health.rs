@@ -3,10 +3,10 @@
 use super::Answered;
 use crate::app::App;
 use crate::dto::json;
-use crate::dto::network::state_of;
 use crate::params::Params;
 use axum::extract::State;
 use axum::http::StatusCode;
+use bulkhead_core::faults::complaints;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -17,8 +17,11 @@ pub struct HealthBody {
     /// `ok`, or `degraded` where something on record is not as it should be.
     #[schema(example = "ok")]
     pub status: String,
-    /// What is not as it should be.
+    /// What is not as it should be: parents that are away or lack their shield, degraded networks, endpoints that could not be made again,
+    /// what the kernel lacks. At most 32.
     pub complaints: Vec<String>,
+    /// How many there are.
+    pub complaints_total: u64,
     /// The daemon's version.
     pub version: String,
     /// This boot of the kernel.
@@ -45,15 +48,12 @@ const COMPLAINTS_MAX: usize = 32;
 pub async fn show(State(app): State<App>, params: Params) -> Answered {
     params.check()?;
     let (state, host) = (app.engine().state(), app.engine().host());
-    let networks = state.networks().filter_map(|n| match state_of(n) {
-        ("degraded", why) => Some(format!("network {} is degraded: {}", n.name, why.unwrap_or("unknown"))),
-        _ => None,
-    });
-    let missing = host.missing.iter().map(|m| format!("the kernel lacks {m}"));
-    let complaints: Vec<String> = networks.chain(missing).take(COMPLAINTS_MAX).collect();
+    let all = complaints(&state, &host);
+    let complaints: Vec<String> = all.iter().take(COMPLAINTS_MAX).map(ToString::to_string).collect();
     let body = HealthBody {
         status: if complaints.is_empty() { "ok" } else { "degraded" }.to_owned(),
         complaints,
+        complaints_total: all.len() as u64,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         boot: state.boot.to_string(),
         uptime_s: app.started().elapsed().as_secs(),

@@ -13,7 +13,7 @@ use crate::plan::Purpose;
 use crate::policy::{Operation, Provenance};
 use crate::record::Edit;
 use crate::refusal::{Faults, Refusal, RefusalKind};
-use crate::request::{Asked, Attach};
+use crate::request::{Asked, Attach, DefaultRoutes};
 use crate::state::State;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -76,7 +76,7 @@ pub(super) fn decide(basis: Basis<'_>, asked: &Asked, wish: &Attach, ids: &mut I
     faults.finish()?;
 
     let mut warnings = Vec::new();
-    let routes = routes(network, parent, &addresses, &in_netns, &mut warnings);
+    let routes = routes(network, parent, &addresses, &in_netns, &wish.default_routes, &mut warnings);
     let id = EndpointId(ids.id());
     let plan_id = PlanId(ids.id());
     let endpoint = Endpoint {
@@ -268,13 +268,14 @@ fn not_free(state: &State, host: &Host, network: &Network, subnet: usize, addres
     })
 }
 
-/// Routes of a new endpoint: a default route where something is to be reached, unless the namespace has one through another
-/// endpoint; in l3 and l3s the device is the route.
+/// Routes of a new endpoint: a default route where something is to be reached, unless the namespace has one already, through
+/// another endpoint or whatever else is in it; in l3 and l3s the device is the route.
 fn routes(
     network: &Network,
     parent: &Parent,
     addresses: &[Assigned],
     in_netns: &[&Arc<Endpoint>],
+    standing: &DefaultRoutes,
     warnings: &mut Vec<String>,
 ) -> Vec<(IpNet, Option<IpAddr>)> {
     let isolated = parent.kind == ParentKind::Dummy;
@@ -299,8 +300,11 @@ fn routes(
         } else {
             IpNet::V6(ipnet::Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0))
         };
-        if let Some(other) = in_netns.iter().find(|e| e.routes.iter().any(|(d, _)| *d == default)) {
-            warnings.push(format!("the namespace keeps its default route through {}; none is added through this network", other.link));
+        let through_other = in_netns.iter().find(|e| e.routes.iter().any(|(d, _)| *d == default)).map(|e| e.link.as_str());
+        let there = if v4 { &standing.v4 } else { &standing.v6 };
+        if let Some(link) = through_other.or(there.as_deref()) {
+            let family = if v4 { "IPv4" } else { "IPv6" };
+            warnings.push(format!("the namespace keeps its {family} default route through {link}; none is added through this network"));
             continue;
         }
         out.push((default, if network.mode == Mode::L2 { via } else { None }));

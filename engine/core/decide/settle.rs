@@ -69,6 +69,9 @@ pub fn settle(state: &State, settlement: &Settlement, now: Timestamp, free_at: T
                 let mut healed = (**parent).clone();
                 healed.state = if failed.is_none() { ParentState::Present } else { ParentState::Lost };
                 after.edits.push(Edit::PutParent(Arc::new(healed)));
+                if failed.is_none() {
+                    after.edits.extend(crate::converge::endpoints_to_try(state, id));
+                }
                 let (kind, text) = match failed {
                     None => {
                         let after = now.0.saturating_sub(plan.id.at().0);
@@ -114,7 +117,6 @@ pub fn settle(state: &State, settlement: &Settlement, now: Timestamp, free_at: T
                 }
             }
         }
-        Purpose::Sweep => {}
     }
     after
 }

@@ -42,7 +42,9 @@ pub fn parent_making(parent: &Parent, link: Option<&HostLink>, purpose: Purpose,
     let seen = seen.unwrap_or(ShieldHalves { egress: false, ingress: false });
     if (wanted.egress && !seen.egress) || (wanted.ingress && !seen.ingress) {
         steps.push(Step::Shield { index, name: name.clone(), halves: wanted });
-        if undo.is_empty() {
+        // A healing that fails leaves what stands: half a shield is better than none.
+        let healing = matches!(purpose, Purpose::HealParent(_));
+        if undo.is_empty() && !healing && !seen.egress && !seen.ingress {
             undo.push(Step::Unshield { index, name });
         }
     }

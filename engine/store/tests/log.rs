@@ -134,8 +134,8 @@ async fn healing_an_endpoint_settles_under_its_old_decision() {
     let endpoint = store.load().unwrap().endpoints[1].clone();
     let mut plan = sample::attach_plan(100, &endpoint);
     plan.purpose = Purpose::HealEndpoint(endpoint.id);
-    let sweep = bulkhead_core::plan::Plan { id: sample::plan_id(101), purpose: Purpose::Sweep, ..plan.clone() };
-    store.write(&Batch { edits: vec![Edit::OpenPlan(Arc::new(plan)), Edit::OpenPlan(Arc::new(sweep))], ..Batch::default() }).unwrap();
+    let parent = bulkhead_core::plan::Plan { id: sample::plan_id(101), purpose: Purpose::HealParent(plan.lane), ..plan.clone() };
+    store.write(&Batch { edits: vec![Edit::OpenPlan(Arc::new(plan)), Edit::OpenPlan(Arc::new(parent))], ..Batch::default() }).unwrap();
     let settlements = vec![(sample::plan_id(100), "done again".into()), (sample::plan_id(101), "done".into())];
     let edits = vec![Edit::ClosePlan(sample::plan_id(100)), Edit::ClosePlan(sample::plan_id(101))];
     store.write(&Batch { settlements, edits, ..Batch::default() }).unwrap();

@@ -110,7 +110,7 @@ fn edit(state: &State, op: &Op, batch: &mut Batch) -> Option<Edit> {
         Op::Open { n, of } => {
             let endpoint = state.endpoint_by_id(sample::endpoint_id(*of))?;
             let mut plan = sample::attach_plan(*n, endpoint);
-            plan.purpose = if n % 2 == 0 { Purpose::HealEndpoint(endpoint.id) } else { Purpose::Sweep };
+            plan.purpose = if n % 2 == 0 { Purpose::HealEndpoint(endpoint.id) } else { Purpose::Attach(endpoint.id) };
             Edit::OpenPlan(Arc::new(plan))
         }
         Op::Close { n } => {

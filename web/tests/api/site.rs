@@ -218,7 +218,7 @@ impl Namespaces for Named {
         let (netns, owner) =
             all.entry(name.clone()).or_insert_with(|| (self.kernel.add_netns(&format!("/run/netns/{name}")), owner)).clone();
         let fd = Arc::new(File::open("/dev/null").unwrap().into());
-        Ok(OpenNetns { netns, fd, is_callers: caller.admin || caller.uid == Some(owner) })
+        Ok(OpenNetns { netns, fd, is_callers: caller.admin || caller.uid == Some(owner), default_routes: Default::default() })
     }
     fn owns(&self, netns: &Netns, caller: &Caller) -> bool {
         self.all.lock().unwrap().values().any(|(n, owner)| n.id == netns.id && caller.uid == Some(*owner))

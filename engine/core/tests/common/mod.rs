@@ -221,6 +221,7 @@ pub fn attach(network: &str, cookie: u64) -> Attach {
         network: network.into(),
         netns: netns(cookie),
         netns_is_callers: true,
+        default_routes: Default::default(),
         interface: LinkName::new("eth0").unwrap(),
         name: None,
         addresses: vec![],
