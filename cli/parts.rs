@@ -4,15 +4,14 @@ use bulkhead_core::caller::Caller;
 use bulkhead_core::endpoint::Netns;
 use bulkhead_core::event::Event;
 use bulkhead_core::ids::DecisionId;
+use bulkhead_core::log::{DecisionFilter, LoggedDecision, Page, Revision, Verified};
 use bulkhead_core::names::shown;
 use bulkhead_core::policy::{Description, Digest, Module};
 use bulkhead_core::refusal::Fault;
 use bulkhead_kernel::{find, netns};
-use bulkhead_store::{LogReader, Page};
+use bulkhead_store::LogReader;
 use bulkhead_wasm::WasmJudge;
-use bulkhead_web::parts::{
-    DecisionFilter, Later, Log, LoggedDecision, Modules, Namespaces, NetnsWish, OpenNetns, PlanOutcome, Revision, Verified,
-};
+use bulkhead_web::parts::{Later, Log, Modules, Namespaces, NetnsWish, OpenNetns};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -76,39 +75,24 @@ pub struct RecordLog(pub LogReader);
 
 impl Log for RecordLog {
     fn decision(&self, id: DecisionId) -> Later<'_, Option<LoggedDecision>> {
-        Box::pin(async move { Ok(self.0.decision(id).await?.map(logged)) })
+        Box::pin(self.0.decision(id))
     }
-    fn decisions(&self, filter: DecisionFilter, before: Option<DecisionId>, limit: usize) -> Later<'_, Vec<LoggedDecision>> {
-        let DecisionFilter { caller, operation, subject, object, verdict, policy, since, until } = filter;
-        let filter = bulkhead_store::DecisionFilter { caller, operation, subject, object, verdict, policy, since, until };
-        let page = before.map_or(Page::Newest, Page::Before);
-        Box::pin(async move { Ok(self.0.decisions(&filter, page, limit).await?.into_iter().map(logged).collect()) })
+    fn decisions(&self, filter: DecisionFilter, page: Page, limit: usize) -> Later<'_, Vec<LoggedDecision>> {
+        Box::pin(async move { self.0.decisions(&filter, page, limit).await })
     }
     fn events_after(&self, seq: u64, limit: usize) -> Later<'_, Vec<Event>> {
         Box::pin(self.0.events_after(seq, limit))
     }
     fn revisions(&self, policy: String) -> Later<'_, Vec<Revision>> {
-        Box::pin(async move { Ok(self.0.revisions(&policy).await?.into_iter().map(revision).collect()) })
+        Box::pin(async move { self.0.revisions(&policy).await })
     }
     fn revision(&self, policy: String, number: u64) -> Later<'_, Option<Revision>> {
-        Box::pin(async move { Ok(self.0.revision(&policy, number).await?.map(revision)) })
+        Box::pin(async move { self.0.revision(&policy, number).await })
     }
-    fn verify(&self, at: Option<u64>) -> Later<'_, Verified> {
-        Box::pin(async move {
-            let bulkhead_store::Verified { size, root, root_at, changed, missing } = self.0.verify(at).await?;
-            Ok(Verified { size, root, root_at, changed, missing })
-        })
+    fn verify(&self, decisions: Option<u64>, outcomes: Option<u64>) -> Later<'_, Verified> {
+        Box::pin(self.0.verify(decisions, outcomes))
     }
     fn module_bytes(&self, module: Digest) -> Later<'_, Option<Vec<u8>>> {
         Box::pin(self.0.module_bytes(module))
     }
-}
-
-fn revision(found: bulkhead_store::Revision) -> Revision {
-    Revision { decision: found.decision, policy: found.policy }
-}
-
-fn logged(found: bulkhead_store::LoggedDecision) -> LoggedDecision {
-    let outcome = |o: bulkhead_store::Outcome| PlanOutcome { plan: o.plan, recorded_at: o.recorded_at, text: o.text };
-    LoggedDecision { decision: found.decision, outcomes: found.outcomes.into_iter().map(outcome).collect() }
 }

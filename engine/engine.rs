@@ -125,7 +125,7 @@ impl Engine {
         if self.shared.stopping.load(Ordering::Acquire) {
             return Err(Failure::Unavailable("the daemon is stopping".into()));
         }
-        let asked = Asked { request, caller, change, force, now: clock::now(), seed: clock::seed() };
+        let asked = Asked { request, caller, change, force, now: clock::now(), up_us: clock::up_us(), seed: clock::seed() };
         let (answer, heard) = oneshot::channel();
         let waiting = Waiting { asked, netns, bytes, answer };
         match self.queue.try_send(Input::Request(Box::new(waiting))) {
@@ -143,7 +143,7 @@ impl Engine {
         change: Change,
         force: Option<String>,
     ) -> Result<Decided, Failure> {
-        let asked = Asked { request, caller, change, force, now: clock::now(), seed: clock::seed() };
+        let asked = Asked { request, caller, change, force, now: clock::now(), up_us: clock::up_us(), seed: clock::seed() };
         let (state, host) = (self.state(), self.host());
         let basis = Basis { state: &state, host: &host, judge: &*self.shared.judge, settings: &self.shared.settings };
         Ok(decide::decide(basis, &asked)?)

@@ -1,6 +1,7 @@
 //! Carries recorded plans to the kernel. Makings of one parent keep their order, lanes run side by side; removals of
 //! endpoints run outside lanes, many at once, as each waits for RCU.
 
+use crate::clock;
 use crate::fatal::or_abort;
 use crate::input::Input;
 use bulkhead_core::ids::ParentId;
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Instant;
 
 /// Threads that make things: the kernel serialises them anyway (RTNL), so few are enough.
 const MAKERS: usize = 3;
@@ -50,9 +52,11 @@ impl Lanes {
             let name_of_thread = name.clone();
             std::thread::Builder::new().name(name).spawn(move || {
                 while let Some((lane, (plan, netns))) = if maker { inner.next_making() } else { inner.next_removal() } {
+                    let begun = Instant::now();
                     let result = or_abort(&name_of_thread, || kernel.apply(&plan, netns));
+                    let took_us = Some(clock::took_us(begun));
                     // The writer outlives us but for a crash, in which recovery settles the plan.
-                    let _ = settled.send(Input::Settled(Settlement { plan: plan.get().id, result }));
+                    let _ = settled.send(Input::Settled(Settlement { plan: plan.get().id, result, took_us }));
                     lane.into_iter().for_each(|lane| inner.free(lane));
                 }
             })?;

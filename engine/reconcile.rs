@@ -34,7 +34,7 @@ impl Writer {
                         }
                     };
                     undone = true;
-                    self.settle_found(Settlement { plan: id, result }, now);
+                    self.settle_found(Settlement { plan: id, result, took_us: None }, now);
                 }
                 Fix::Rerun(id) => {
                     if let Some(plan) = by_id.get(&id) {

@@ -1,10 +1,12 @@
 //! Plans from their start to their end: what settles is published at once, and committed with the next batch or soon after.
 
 use crate::answer::{Answer, Failure};
+use crate::clock;
 use crate::input::{Asker, Running, Waiting, reply};
 use crate::turn::Writer;
 use bulkhead_core::decide::settle::{Aftermath, settle};
 use bulkhead_core::event::Event;
+use bulkhead_core::evidence::{PlanEnd, SinceBoot};
 use bulkhead_core::ids::Timestamp;
 use bulkhead_core::plan::{Plan, Purpose, Settled, Settlement};
 use bulkhead_core::record::{Edit, Recorded};
@@ -45,7 +47,9 @@ impl Writer {
             tracing::warn!(plan = %settlement.plan, "{text}");
         } else {
             self.change(edits, events, now);
-            self.unsaved.settlements.push((settlement.plan, text));
+            let since_boot = SinceBoot { boot: self.state.boot, us: clock::up_us() };
+            let (plan, took_us, done) = (settlement.plan, settlement.took_us, settlement.result == Settled::Done);
+            self.unsaved.settlements.push(PlanEnd { plan, at: now, since_boot, took_us, done, text });
         }
         removal.into_iter().for_each(|plan| self.plan_after_save(plan));
         let state = self.shared.state();

@@ -178,6 +178,7 @@ impl Writer {
             let basis = Basis { state: &next, host: &host, judge: &*self.shared.judge, settings: &self.shared.settings };
             // The state that a request is judged on is the newest there is, so is its time.
             waiting.asked.now = waiting.asked.now.max(now);
+            let begun = Instant::now();
             match decide::decide(basis, &waiting.asked) {
                 Err(refusal) => reply(waiting.answer, Err(refusal.into())),
                 Ok(Decided::Wait(plan)) => parked.push((plan, waiting)),
@@ -185,7 +186,8 @@ impl Writer {
                     // What it repeats may have been decided in this very turn: it is answered with the state that is committed.
                     judged.push((waiting, None, Some(object)));
                 }
-                Ok(Decided::Outcome(outcome)) => {
+                Ok(Decided::Outcome(mut outcome)) => {
+                    outcome.decision.took_us = Some(clock::took_us(begun));
                     enter(&mut next, &mut batch, &outcome, &mut waiting);
                     judged.push((waiting, Some(outcome), None));
                 }

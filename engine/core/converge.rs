@@ -46,7 +46,7 @@ pub fn open_plans(state: &State, observed: &Observed) -> Vec<Fix> {
 }
 
 fn open_plan(state: &State, observed: &Observed, plan: &Plan) -> Fix {
-    let done = Fix::Settle(Settlement { plan: plan.id, result: Settled::Done });
+    let done = Fix::Settle(Settlement { plan: plan.id, result: Settled::Done, took_us: None });
     match plan.purpose {
         // Parents, and what was to be healed, are looked at right after this: what they lack is made then.
         Purpose::CreateNetwork(_) | Purpose::HealParent(_) | Purpose::HealEndpoint(_) => done,

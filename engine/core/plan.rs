@@ -331,4 +331,6 @@ pub struct Settlement {
     pub plan: PlanId,
     /// What came of it.
     pub result: Settled,
+    /// Microseconds that the kernel took; `None` where it was not carried out now.
+    pub took_us: Option<u64>,
 }

@@ -2,6 +2,7 @@
 //!
 //! The types mirror `policies/wit/policy.wit`; the crate `bulkhead-wasm` converts between the two.
 
+use crate::evidence::{JudgedBy, Limit};
 use crate::host::Mode;
 use crate::ids::Timestamp;
 use crate::names::{Labels, Name};
@@ -338,6 +339,20 @@ pub struct Judged {
     pub judgement: Judgement,
     /// Fuel used (a unit of wasmtime's, which promises nothing about it across versions); `None` where it never ran.
     pub fuel: Option<u64>,
+    /// The limit that stopped it, where it broke for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
+}
+
+impl Judged {
+    /// It spoke.
+    pub fn spoke(opinion: Opinion, fuel: Option<u64>) -> Self {
+        Self { judgement: Judgement::Spoke(opinion), fuel, limit: None }
+    }
+    /// It broke.
+    pub fn broke(why: impl Into<String>, fuel: Option<u64>, limit: Option<Limit>) -> Self {
+        Self { judgement: Judgement::Broke(why.into()), fuel, limit }
+    }
 }
 
 /// How seriously a policy is taken.
@@ -460,6 +475,11 @@ pub struct Module {
 pub trait Judge {
     /// Puts the question to one policy. Never fails: what goes wrong is a [`Judgement::Broke`].
     fn judge(&self, policy: &Policy, question: &Question) -> Judged;
+
+    /// What runs the policies. Plain functions have neither a version nor limits.
+    fn judged_by(&self) -> Arc<JudgedBy> {
+        Arc::new(JudgedBy { engine: "functions".into(), configuration: Digest([0; 32]) })
+    }
 }
 
 /// What one policy said to one request, as recorded.

@@ -3,6 +3,7 @@
 use crate::caller::Caller;
 use crate::endpoint::Endpoint;
 use crate::event::Event;
+use crate::evidence::{JudgedBy, PlanEnd, SinceBoot};
 use crate::ids::{BootId, DecisionId, EndpointId, NetworkId, ParentId, PlanId, Timestamp};
 use crate::names::Name;
 use crate::network::Network;
@@ -51,8 +52,12 @@ pub enum Edit {
 pub struct Decision {
     /// Its number.
     pub id: DecisionId,
-    /// When.
+    /// When, by the wall's clock.
     pub at: Timestamp,
+    /// When, by the boot's.
+    pub since_boot: SinceBoot,
+    /// Microseconds that it took to decide, policies included; `None` where nobody measured: the core has no clock.
+    pub took_us: Option<u64>,
     /// Who asked.
     pub caller: Caller,
     /// What: `create-network`, `attach`, …, `set-policy`.
@@ -61,8 +66,14 @@ pub struct Decision {
     pub subject: String,
     /// Id of the network or endpoint, where there is one.
     pub object: Option<String>,
+    /// Id and name of the workload, where one is concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<(String, String)>,
     /// Why it was asked.
     pub change: Change,
+    /// What ran the policies, where any was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged_by: Option<Arc<JudgedBy>>,
     /// What each policy was shown and said.
     pub heard: Vec<Heard>,
     /// The verdict.
@@ -81,8 +92,8 @@ pub struct Batch {
     pub edits: Vec<Edit>,
     /// Decisions.
     pub decisions: Vec<Arc<Decision>>,
-    /// Outcomes of plans that were decided earlier: the decision log shows them.
-    pub settlements: Vec<(PlanId, String)>,
+    /// What came of plans that were decided earlier: the decision log shows it.
+    pub settlements: Vec<PlanEnd>,
     /// Events.
     pub events: Vec<Event>,
     /// Bytes of modules that are put.

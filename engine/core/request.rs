@@ -180,8 +180,10 @@ pub struct Asked {
     pub change: Change,
     /// An admin's reason to go against a denial; removals only.
     pub force: Option<String>,
-    /// When.
+    /// When, by the wall's clock.
     pub now: Timestamp,
+    /// When, in microseconds since the boot.
+    pub up_us: u64,
     /// Seed of the ids that it may draw.
     pub seed: u64,
 }

@@ -115,6 +115,11 @@ impl Direct {
 
     /// Runs a statement that returns no rows to its end. `values` are its parameters `?1`, `?2`, …; it may use fewer.
     pub(crate) fn run(&mut self, statement: usize, values: &[Value<'_>]) -> Result<(), SqliteError> {
+        self.number(statement, values).map(|_| ())
+    }
+
+    /// Runs a statement up to its first row, and takes the number that this begins with; `None` where there is no row.
+    pub(crate) fn number(&mut self, statement: usize, values: &[Value<'_>]) -> Result<Option<i64>, SqliteError> {
         let statement = self.statements[statement].as_ptr();
         // SAFETY: ours, and not finalized before `drop`.
         let wanted = unsafe { ffi::sqlite3_bind_parameter_count(statement) };
@@ -140,14 +145,19 @@ impl Direct {
             // SAFETY: as above.
             result = unsafe { ffi::sqlite3_step(statement) };
         }
-        // Before `reset`, which may replace the message.
-        let error = (result != ffi::SQLITE_DONE).then(|| self.error(result));
+        let number = match result {
+            // SAFETY: as above; the statement is at a row, and a row has a first column. What is no number is read as one.
+            ffi::SQLITE_ROW => Ok(Some(unsafe { ffi::sqlite3_column_int64(statement, 0) })),
+            ffi::SQLITE_DONE => Ok(None),
+            // Before `reset`, which may replace the message.
+            _ => Err(self.error(result)),
+        };
         // SAFETY: as above. What `reset` returns is the error of the step again.
         unsafe {
             ffi::sqlite3_reset(statement);
             ffi::sqlite3_clear_bindings(statement);
         }
-        error.map_or(Ok(()), Err)
+        number
     }
 
     /// Whether no transaction is open.

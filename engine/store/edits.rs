@@ -4,6 +4,7 @@ use crate::direct::{Direct, SqliteError, Value};
 use crate::failed;
 use crate::merkle::leaf;
 use bulkhead_core::endpoint::Endpoint;
+use bulkhead_core::evidence::PlanEnd;
 use bulkhead_core::ids::{BootId, DecisionId};
 use bulkhead_core::plan::{Plan, Purpose};
 use bulkhead_core::policy::Verdict;
@@ -33,17 +34,18 @@ statements! {
     /// Hash.
     PutToken = "INSERT INTO token (id, hash) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET hash = excluded.hash";
 
-    /// Plan, what came of it. A plan that no decision asked for leaves its events, and nothing here.
-    Settle = "
-        INSERT INTO settlement (decision_id, n, plan_id, recorded_at, outcome)
-        SELECT decision_id,
-               (SELECT coalesce(max(n), 0) + 1 FROM settlement AS before WHERE before.decision_id = plan.decision_id),
-               id, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?2
-        FROM plan WHERE id = ?1 AND decision_id IS NOT NULL";
+    /// Plan. The decision that asked for it, if one did.
+    AskedBy = "SELECT decision_id FROM plan WHERE id = ?1 AND decision_id IS NOT NULL";
+    /// The number that the next settlement gets.
+    NextSettlement = "SELECT coalesce(max(seq), 0) + 1 FROM settlement";
+    /// As the columns.
+    Settle = "INSERT INTO settlement (seq, decision_id, record, leaf) VALUES (?1, ?2, ?3, ?4)";
     /// As the columns.
     Decide = "
-        INSERT INTO decision (id, at, caller, operation, subject, object, verdict, policies, record, leaf)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        INSERT INTO decision (id, at, caller, operation, subject, object, workload_id, workload, verdict, policies, leaf)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    /// As the columns.
+    Keep = "INSERT INTO decision_record (id, record) VALUES (?1, ?2)";
     /// As the columns.
     Tell = "INSERT INTO event (seq, at, kind, subject, text) VALUES (?1, ?2, ?3, ?4, ?5)";
 
@@ -142,9 +144,7 @@ pub(crate) fn write(db: &mut Direct, batch: &Batch, boot: Option<BootId>) -> Res
             rows.run(Statement::PutBoot, &[Value::Text(&boot.to_string())])?;
         }
         // Settlements come while their plans are still there.
-        for (plan, outcome) in &batch.settlements {
-            rows.run(Statement::Settle, &[Value::Text(&plan.to_string()), Value::Text(outcome)])?;
-        }
+        batch.settlements.iter().try_for_each(|end| rows.settlement(end))?;
         batch.decisions.iter().try_for_each(|decision| rows.decision(decision))?;
         batch.edits.iter().try_for_each(|edit| rows.edit(edit))?;
         for e in &batch.events {
@@ -172,6 +172,15 @@ fn transaction(db: &mut Direct, body: impl FnOnce(&mut Direct) -> Result<(), Tro
         db.run(Statement::Rollback as usize, &[]).map_err(Trouble::Stuck)?;
     }
     done
+}
+
+/// A settlement as its bytes have it: its place and its decision are under the hash, too.
+#[derive(Serialize)]
+struct SettlementRecord<'a> {
+    seq: i64,
+    decision: i64,
+    #[serde(flatten)]
+    end: &'a PlanEnd,
 }
 
 struct Rows<'a> {
@@ -207,6 +216,7 @@ impl Rows<'_> {
         self.write(d)?;
         let leaf = leaf(&self.json);
         let record = std::str::from_utf8(&self.json).map_err(|e| failed("a decision is not UTF-8", e))?;
+        let workload = d.workload.as_ref();
         let values = [
             Value::Int(integer(d.id.0)?),
             Value::Int(integer(d.at.0)?),
@@ -214,12 +224,26 @@ impl Rows<'_> {
             Value::Text(&d.operation),
             Value::Text(&d.subject),
             d.object.as_ref().into(),
+            workload.map(|(id, _)| id).into(),
+            workload.map(|(_, name)| name).into(),
             Value::Text(verdict(&d.verdict)),
             Value::Text(&policies),
-            Value::Text(record),
             Value::Blob(&leaf),
         ];
-        Ok(self.db.run(Statement::Decide as usize, &values)?)
+        self.db.run(Statement::Decide as usize, &values)?;
+        Ok(self.db.run(Statement::Keep as usize, &[values[0], Value::Text(record)])?)
+    }
+
+    /// A plan that no decision asked for leaves its events, and nothing here.
+    fn settlement(&mut self, end: &PlanEnd) -> Result<(), Trouble> {
+        let plan = end.plan.to_string();
+        let Some(decision) = self.db.number(Statement::AskedBy as usize, &[Value::Text(&plan)])? else { return Ok(()) };
+        let seq = self.db.number(Statement::NextSettlement as usize, &[])?.unwrap_or(1);
+        self.write(&SettlementRecord { seq, decision, end })?;
+        let leaf = leaf(&self.json);
+        let record = std::str::from_utf8(&self.json).map_err(|e| failed("a settlement is not UTF-8", e))?;
+        let values = [Value::Int(seq), Value::Int(decision), Value::Text(record), Value::Blob(&leaf)];
+        Ok(self.db.run(Statement::Settle as usize, &values)?)
     }
 
     fn edit(&mut self, edit: &Edit) -> Result<(), Trouble> {

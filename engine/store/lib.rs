@@ -6,7 +6,7 @@
 //!
 //! What the files are about: `open.rs` how a database is opened, guarded and brought up to date; `edits.rs` how a turn becomes
 //! rows; `sqlite.rs` how it is committed, `direct.rs` on which thread, `wal.rs` with how few writes; `load.rs` how the state is read back; `log.rs` how the
-//! log is read; `wait.rs` how a plain thread waits for sqlx.
+//! log is read, `verify.rs` how it is gone through; `wait.rs` how a plain thread waits for sqlx.
 
 mod direct;
 mod edits;
@@ -15,10 +15,11 @@ mod log;
 pub mod merkle;
 mod open;
 mod sqlite;
+mod verify;
 mod wait;
 mod wal;
 
-pub use log::{DecisionFilter, LogReader, LoggedDecision, Outcome, Page, Revision, Verified};
+pub use log::LogReader;
 pub use sqlite::SqliteStore;
 
 use bulkhead_core::record::StoreError;

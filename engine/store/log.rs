@@ -1,12 +1,12 @@
 //! How the decision log and the events are read: on connections of their own, that cannot write, beside the writer's.
 
-use crate::merkle::{self, Hash, Tree};
 use crate::open;
 use crate::{edits, failed};
 use bulkhead_core::event::Event;
-use bulkhead_core::ids::{DecisionId, PlanId, Timestamp};
-use bulkhead_core::policy::{Digest, Policy};
-use bulkhead_core::record::{Decision, StoreError};
+use bulkhead_core::ids::{DecisionId, Timestamp};
+use bulkhead_core::log::{DecisionFilter, LoggedDecision, Page, Revision};
+use bulkhead_core::policy::Digest;
+use bulkhead_core::record::StoreError;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::{Sqlite, SqlitePool, SqlitePoolOptions};
 use std::path::Path;
@@ -20,83 +20,7 @@ pub const ROWS_MAX: usize = 1_000;
 /// Reads the log. Cheap to clone. Needs a tokio runtime; the database must have been opened by a `SqliteStore` before.
 #[derive(Clone)]
 pub struct LogReader {
-    pool: SqlitePool,
-}
-
-/// A policy as it was.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Revision {
-    /// The decision that made it, where one did.
-    pub decision: Option<DecisionId>,
-    /// The policy.
-    pub policy: Policy,
-}
-
-/// What going through the log has shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
-    /// Decisions.
-    pub size: u64,
-    /// The root over all of them (RFC 6962).
-    pub root: Hash,
-    /// The root over as many as were asked for; `None` where there are not so many.
-    pub root_at: Option<Hash>,
-    /// Those whose bytes do not give their leaf; at most [`ROWS_MAX`].
-    pub changed: Vec<DecisionId>,
-    /// Numbers that are missing; some [`ROWS_MAX`] at most.
-    pub missing: Vec<DecisionId>,
-}
-
-/// A decision with what came of its plan.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LoggedDecision {
-    /// The decision.
-    pub decision: Decision,
-    /// Outcomes of its plan, oldest first: none while it is open, several where it was tried or made again.
-    pub outcomes: Vec<Outcome>,
-}
-
-/// What came of a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// Which plan.
-    pub plan: PlanId,
-    /// When it was put on record.
-    pub recorded_at: Timestamp,
-    /// What came of it, with the kernel's words.
-    pub text: String,
-}
-
-/// Which decisions. What is `None` does not matter; all that is set must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DecisionFilter {
-    /// Name of who asked.
-    pub caller: Option<String>,
-    /// `attach`, `create-network`, …
-    pub operation: Option<String>,
-    /// Name of the network or policy concerned.
-    pub subject: Option<String>,
-    /// Id of the network or endpoint.
-    pub object: Option<String>,
-    /// `allowed`, `denied` or `forced`.
-    pub verdict: Option<String>,
-    /// A policy that was asked.
-    pub policy: Option<String>,
-    /// Not before this time.
-    pub since: Option<Timestamp>,
-    /// Before this time.
-    pub until: Option<Timestamp>,
-}
-
-/// Which page of the log. By number, not by offset: what is added meanwhile moves nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Page {
-    /// The newest, newest first.
-    Newest,
-    /// Those before this one, newest first.
-    Before(DecisionId),
-    /// Those after this one, oldest first.
-    After(DecisionId),
+    pub(crate) pool: SqlitePool,
 }
 
 impl LogReader {
@@ -140,6 +64,12 @@ impl LogReader {
             if let Some(wanted) = wanted {
                 query.push(column).push_bind(wanted.clone());
             }
+        }
+        if let Some(network) = &filter.network {
+            query.push(" AND subject = ").push_bind(network.clone()).push(" AND operation IN (").push(OF_NETWORKS).push(")");
+        }
+        if let Some(workload) = &filter.workload {
+            query.push(" AND (workload = ").push_bind(workload.clone()).push(" OR workload_id = ").push_bind(workload.clone()).push(")");
         }
         if let Some(policy) = &filter.policy {
             query.push(" AND EXISTS (SELECT 1 FROM json_each(policies) WHERE value = ").push_bind(policy.clone()).push(")");
@@ -204,61 +134,28 @@ impl LogReader {
         row.map(revision).transpose()
     }
 
-    /// Goes through the whole log: the records whose bytes do not give their leaf, numbers that are missing, and the root over all
-    /// leaves; also the root over the first `at`, if there are so many.
-    pub async fn verify(&self, at: Option<u64>) -> Result<Verified, StoreError> {
-        let mut verified = Verified { size: 0, root: Tree::default().root(), root_at: None, changed: Vec::new(), missing: Vec::new() };
-        let mut tree = Tree::default();
-        let mut last = 0_i64;
-        if at == Some(0) {
-            verified.root_at = Some(tree.root());
-        }
-        loop {
-            let rows: Vec<(i64, String, Vec<u8>)> =
-                sqlx::query_as("SELECT id, record, leaf FROM decision WHERE id > ? ORDER BY id LIMIT 256")
-                    .bind(last)
-                    .fetch_all(&self.pool)
-                    .await
-                    .map_err(|e| failed(format!("the decision log cannot be read: {e}"), e))?;
-            if rows.is_empty() {
-                break;
-            }
-            for (id, record, leaf) in rows {
-                let number = DecisionId(natural(id)?);
-                if verified.missing.len() < ROWS_MAX {
-                    verified.missing.extend((last + 1..id).take(ROWS_MAX).filter_map(|n| natural(n).ok()).map(DecisionId));
-                }
-                if merkle::leaf(record.as_bytes()).as_slice() != leaf && verified.changed.len() < ROWS_MAX {
-                    verified.changed.push(number);
-                }
-                // The tree is over what is on record now: a root that was kept elsewhere tells whether that is what it was.
-                tree.push(merkle::leaf(record.as_bytes()));
-                if at == Some(tree.size()) {
-                    verified.root_at = Some(tree.root());
-                }
-                last = id;
-            }
-        }
-        (verified.size, verified.root) = (tree.size(), tree.root());
-        Ok(verified)
-    }
-
     async fn read(&self, mut query: QueryBuilder<Sqlite>) -> Result<Vec<LoggedDecision>, StoreError> {
-        let rows: Vec<(i64, String, String)> =
+        let rows: Vec<Row> =
             query.build_query_as().fetch_all(&self.pool).await.map_err(|e| failed(format!("the decision log cannot be read: {e}"), e))?;
         rows.into_iter().map(logged).collect()
     }
 }
 
-const DECISIONS: &str = "SELECT id, record, (SELECT json_group_array(json_array(plan_id, recorded_at, outcome) ORDER BY n)
-    FROM settlement WHERE decision_id = decision.id) FROM decision";
+const DECISIONS: &str = "SELECT id, leaf, (SELECT record FROM decision_record WHERE decision_record.id = decision.id),
+    (SELECT json_group_array(json(record) ORDER BY seq) FROM settlement WHERE decision_id = decision.id) FROM decision";
 
-fn logged((id, record, outcomes): (i64, String, String)) -> Result<LoggedDecision, StoreError> {
+/// Operations whose subject is a network.
+const OF_NETWORKS: &str = "'create-network', 'change-network', 'delete-network', 'attach', 'change-workload', 'detach'";
+
+type Row = (i64, Vec<u8>, Option<String>, String);
+
+fn logged((id, leaf, record, outcomes): Row) -> Result<LoggedDecision, StoreError> {
     let unclear = |e| failed(format!("decision {id} on record makes no sense to this version: {e}"), e);
+    let record = record.ok_or_else(|| failed(format!("the record of decision {id} is missing"), "its row is not there"))?;
     let decision = serde_json::from_str(&record).map_err(unclear)?;
-    let outcomes: Vec<(PlanId, Timestamp, String)> = serde_json::from_str(&outcomes).map_err(unclear)?;
-    let outcomes = outcomes.into_iter().map(|(plan, recorded_at, text)| Outcome { plan, recorded_at, text }).collect();
-    Ok(LoggedDecision { decision, outcomes })
+    let outcomes = serde_json::from_str(&outcomes).map_err(unclear)?;
+    let leaf = leaf.try_into().map_err(|_| failed(format!("the leaf of decision {id} is no hash"), "it has not 32 bytes"))?;
+    Ok(LoggedDecision { decision, leaf, outcomes })
 }
 
 fn revision((decision, spec): (Option<i64>, String)) -> Result<Revision, StoreError> {
@@ -266,6 +163,6 @@ fn revision((decision, spec): (Option<i64>, String)) -> Result<Revision, StoreEr
     Ok(Revision { decision: decision.map(natural).transpose()?.map(DecisionId), policy })
 }
 
-fn natural(n: i64) -> Result<u64, StoreError> {
+pub(crate) fn natural(n: i64) -> Result<u64, StoreError> {
     u64::try_from(n).map_err(|e| failed(format!("{n} on record is no number of an event, nor a time"), e))
 }

@@ -1,9 +1,7 @@
 //! The tree over the decision log (RFC 6962, section 2.1): a root tells all of its leaves, in their order.
 
+use bulkhead_core::log::Hash;
 use sha2::{Digest as _, Sha256};
-
-/// A hash of the tree.
-pub type Hash = [u8; 32];
 
 /// The hash of a leaf: SHA-256 of a zero byte and the record's bytes.
 pub fn leaf(record: &[u8]) -> Hash {

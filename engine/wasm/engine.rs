@@ -1,6 +1,8 @@
 //! The configured wasmtime engine, and the clock tick that lets it stop what runs too long.
 
+use crate::admit::digest;
 use crate::limits::{CORE_INSTANCES_PER_COMPONENT, Limits, MEMORIES_PER_COMPONENT, TABLES_PER_COMPONENT};
+use bulkhead_core::evidence::JudgedBy;
 use std::sync::mpsc;
 use std::thread;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmFeatures};
@@ -95,6 +97,18 @@ pub(crate) fn new(limits: &Limits) -> Result<Engine, NotStarted> {
     })
 }
 
+/// What a verdict and its fuel may depend on, beside module, settings and question: the version that counts, the features, and the
+/// limits that are the same everywhere. Deadlines are not among them, as they decide no verdict that is asked again.
+pub(crate) fn judged_by(limits: &Limits) -> JudgedBy {
+    let Limits { settings_bytes_max, answer_bytes_max, fuel, memory_bytes_max, table_elements_max, stack_bytes_max, .. } = limits;
+    let configuration = format!(
+        "features {FEATURES:?}; settings {settings_bytes_max}; answer {answer_bytes_max}; fuel {fuel}; memory {memory_bytes_max}; \
+         table {table_elements_max}; stack {stack_bytes_max}"
+    );
+    let engine = format!("wasmtime {}", wasmtime_environ::VERSION);
+    JudgedBy { engine, configuration: digest(configuration.as_bytes()) }
+}
+
 fn check(limits: &Limits) -> Result<(), NotStarted> {
     let mins = [
         ("calls_at_once", u64::from(limits.calls_at_once), 1),
@@ -145,6 +159,15 @@ mod tests {
         let wrong = Limits { fuel: 0, ..Limits::default() };
         let error = new(&wrong).map(|_| ()).expect_err("no fuel");
         assert_eq!(error.to_string(), "limit fuel must be at least 1");
+    }
+
+    #[test]
+    fn what_judged_is_told_by_version_and_by_what_decides_verdicts() {
+        let usual = judged_by(&Limits::default());
+        assert!(usual.engine.starts_with("wasmtime ") && usual.engine.ends_with(wasmtime_environ::VERSION), "{usual:?}");
+        assert_eq!(usual, judged_by(&Limits { deadline_ms: 7, calls_at_once: 1, ..Limits::default() }));
+        assert_ne!(usual, judged_by(&Limits { fuel: 7, ..Limits::default() }));
+        assert_ne!(usual, judged_by(&Limits { memory_bytes_max: 65_536, ..Limits::default() }));
     }
 
     #[test]

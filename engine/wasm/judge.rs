@@ -6,7 +6,8 @@ use crate::cache::{self, Cache};
 use crate::convert;
 use crate::engine::{self, NotStarted, Ticker};
 use crate::limits::{Limits, answer};
-use bulkhead_core::policy::{Conclusion, Description, Digest, Judge, Judged, Judgement, Module, Opinion, Policy, Question, Violation};
+use bulkhead_core::evidence::{JudgedBy, Limit};
+use bulkhead_core::policy::{Conclusion, Description, Digest, Judge, Judged, Module, Opinion, Policy, Question, Violation};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
@@ -49,6 +50,7 @@ pub struct WasmJudge {
     modules: RwLock<HashMap<Digest, Slot>>,
     turns: Turns,
     cache: Option<Cache>,
+    judged_by: Arc<JudgedBy>,
     _ticker: Ticker,
 }
 
@@ -79,7 +81,8 @@ impl WasmJudge {
         let engine = engine::new(&limits)?;
         let ticker = Ticker::start(&engine, &limits)?;
         let turns = Turns::new(limits.calls_at_once);
-        Ok(Self { engine, limits, modules: RwLock::default(), turns, cache: None, _ticker: ticker })
+        let judged_by = Arc::new(engine::judged_by(&limits));
+        Ok(Self { engine, judged_by, limits, modules: RwLock::default(), turns, cache: None, _ticker: ticker })
     }
 
     /// Keeps what is compiled, and finds it at the next start.
@@ -199,7 +202,7 @@ impl WasmJudge {
         let (said, _) = self.call(&pre, &budget, |run| run.describe());
         let said = said.map_err(|broke| match broke {
             Broke::Types(why) => NotAdmitted::WrongTypes(why),
-            Broke::Ran(why) => NotAdmitted::Broke(why),
+            Broke::Ran(why) | Broke::Met(_, why) => NotAdmitted::Broke(why),
         })?;
         let description = Arc::new(admit::description(said).map_err(NotAdmitted::Description)?);
         Ok(Loaded { pre, size: bytes.len() as u64, description })
@@ -242,16 +245,20 @@ impl WasmJudge {
 
 impl Judge for WasmJudge {
     fn judge(&self, policy: &Policy, question: &Question) -> Judged {
-        let broke = |why: String| Judged { judgement: Judgement::Broke(why), fuel: None };
+        // That it was not there is a circumstance: another time it may be.
+        let broke = |why: String| Judged::broke(why, None, Some(Limit::Circumstance));
         match self.slot(policy.module) {
             None => broke(format!("its module {} is not loaded", policy.module)),
             Some(Slot::Failed(why)) => broke(format!("its module {} cannot be loaded: {why}", policy.module)),
-            Some(Slot::Ready(loaded)) => {
-                let (answer, fuel) = self.ask(&loaded, policy, question);
-                let judgement = answer.map_or_else(|broke| Judgement::Broke(broke.to_string()), Judgement::Spoke);
-                Judged { judgement, fuel: Some(fuel) }
-            }
+            Some(Slot::Ready(loaded)) => match self.ask(&loaded, policy, question) {
+                (Ok(opinion), fuel) => Judged::spoke(opinion, Some(fuel)),
+                (Err(broke), fuel) => Judged::broke(broke.to_string(), Some(fuel), broke.limit()),
+            },
         }
+    }
+
+    fn judged_by(&self) -> Arc<JudgedBy> {
+        Arc::clone(&self.judged_by)
     }
 }
 
@@ -291,15 +298,26 @@ fn keeps_to_contract(opinion: &Opinion, description: &Description) -> Result<(),
 enum Broke {
     /// Its exports are not the contract's.
     Types(String),
-    /// It was run, and trapped, met a limit or broke the contract.
+    /// It was run, and trapped or broke the contract.
     Ran(String),
+    /// It was run, and met a limit.
+    Met(Limit, String),
+}
+
+impl Broke {
+    fn limit(&self) -> Option<Limit> {
+        match self {
+            Broke::Types(_) | Broke::Ran(_) => None,
+            Broke::Met(limit, _) => Some(*limit),
+        }
+    }
 }
 
 impl fmt::Display for Broke {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Broke::Types(why) => write!(f, "its exports are not those of the contract: {why}"),
-            Broke::Ran(why) => f.write_str(why),
+            Broke::Ran(why) | Broke::Met(_, why) => f.write_str(why),
         }
     }
 }
@@ -366,24 +384,31 @@ impl Run<'_> {
         let memory = self.store.data().refused.map(|asked| {
             format!("{at} wanted {} MiB of memory, and may have {} MiB", asked.div_ceil(1 << 20), limits.memory_bytes_max >> 20)
         });
-        Broke::Ran(match trap {
-            Some(Trap::OutOfFuel) => format!("{at} used up its fuel of {}", self.budget.fuel),
-            Some(Trap::Interrupt) => format!("{at} ran longer than {} ms", self.budget.deadline_ms),
-            Some(Trap::StackOverflow) => format!("{at} used up its stack of {} KiB: it recurses too deeply", limits.stack_bytes_max >> 10),
-            _ if memory.is_some() => memory.unwrap_or_default(),
-            Some(Trap::UnreachableCodeReached) => format!("{at} trapped: it panicked, or gave up with an unreachable instruction"),
-            Some(trap) => format!("{at} trapped: {}", trap.to_string().trim_start_matches("wasm trap: ")),
-            None if error.is::<PoolConcurrencyLimitError>() => format!("{at} found no free place to run in: {error:#}"),
+        match trap {
+            Some(Trap::OutOfFuel) => Broke::Met(Limit::Fuel, format!("{at} used up its fuel of {}", self.budget.fuel)),
+            Some(Trap::Interrupt) => Broke::Met(Limit::Circumstance, format!("{at} ran longer than {} ms", self.budget.deadline_ms)),
+            Some(Trap::StackOverflow) => {
+                let stack = limits.stack_bytes_max >> 10;
+                Broke::Met(Limit::Space, format!("{at} used up its stack of {stack} KiB: it recurses too deeply"))
+            }
+            _ if memory.is_some() => Broke::Met(Limit::Space, memory.unwrap_or_default()),
+            Some(Trap::UnreachableCodeReached) => {
+                Broke::Ran(format!("{at} trapped: it panicked, or gave up with an unreachable instruction"))
+            }
+            Some(trap) => Broke::Ran(format!("{at} trapped: {}", trap.to_string().trim_start_matches("wasm trap: "))),
+            None if error.is::<PoolConcurrencyLimitError>() => {
+                Broke::Met(Limit::Circumstance, format!("{at} found no free place to run in: {error:#}"))
+            }
             None => {
                 let words = format!("{error:#}");
                 if words.contains("fuel allocated for hostcalls") {
-                    format!("{at} answered with more than {} KiB", limits.answer_bytes_max >> 10)
+                    Broke::Met(Limit::Space, format!("{at} answered with more than {} KiB", limits.answer_bytes_max >> 10))
                 } else {
                     // A backtrace would follow on further lines.
-                    format!("{at} failed: {}", words.lines().next().unwrap_or("without a reason"))
+                    Broke::Ran(format!("{at} failed: {}", words.lines().next().unwrap_or("without a reason")))
                 }
             }
-        })
+        }
     }
 }
 

@@ -86,32 +86,39 @@ CREATE TABLE policy_revision (
 
 CREATE INDEX policy_revision_module ON policy_revision (module);
 
--- The decision log. `record` holds the decision's JSON byte for byte as it was committed, and `leaf` the SHA-256 of a zero byte and
--- these bytes (RFC 6962, 2.1: the hash of a leaf), so that a signed tree can be laid over the log without rewriting it. The columns
--- before them repeat what is searched for. `policies` is a JSON array of names.
+-- The decision log, in two tables. `decision` has what is searched for and the hash of the record; it is narrow, so that a search
+-- through years reads little, and no row of it ever changes or goes. `policies` is a JSON array of names.
 CREATE TABLE decision (
-    id        INTEGER NOT NULL PRIMARY KEY,
-    at        INTEGER NOT NULL,
-    caller    TEXT    NOT NULL,
-    operation TEXT    NOT NULL,
-    subject   TEXT    NOT NULL,
-    object    TEXT,
-    verdict   TEXT    NOT NULL,
-    policies  TEXT    NOT NULL,
-    record    TEXT    NOT NULL,
-    leaf      BLOB    NOT NULL CHECK (length(leaf) = 32)
+    id          INTEGER NOT NULL PRIMARY KEY,
+    at          INTEGER NOT NULL,
+    caller      TEXT    NOT NULL,
+    operation   TEXT    NOT NULL,
+    subject     TEXT    NOT NULL,
+    object      TEXT,
+    workload_id TEXT,
+    workload    TEXT,
+    verdict     TEXT    NOT NULL,
+    policies    TEXT    NOT NULL,
+    leaf        BLOB    NOT NULL CHECK (length(leaf) = 32)
 ) STRICT;
 
--- What came of a decision's plan: its own table, as the decision must not be touched again. The `n`th of a decision: a removal
--- that the kernel refuses is tried again, and an endpoint that was lost is made again under its old decision.
+-- The decision as JSON, byte for byte as it was committed; `leaf` is the SHA-256 of a zero byte and these bytes (RFC 6962, 2.1: the
+-- hash of a leaf), so that a signed tree can be laid over the log without rewriting it.
+CREATE TABLE decision_record (
+    id     INTEGER NOT NULL PRIMARY KEY REFERENCES decision (id) DEFERRABLE INITIALLY DEFERRED,
+    record TEXT    NOT NULL
+) STRICT;
+
+-- What came of a decision's plan: rows and a tree of their own, as the decision must not be touched again. A removal that the kernel
+-- refuses is tried again, and an endpoint that was lost is made again under its old decision: so a decision may have several.
 CREATE TABLE settlement (
+    seq         INTEGER NOT NULL PRIMARY KEY,
     decision_id INTEGER NOT NULL REFERENCES decision (id) DEFERRABLE INITIALLY DEFERRED,
-    n           INTEGER NOT NULL,
-    plan_id     TEXT    NOT NULL,
-    recorded_at INTEGER NOT NULL,
-    outcome     TEXT    NOT NULL,
-    PRIMARY KEY (decision_id, n)
-) STRICT, WITHOUT ROWID;
+    record      TEXT    NOT NULL,
+    leaf        BLOB    NOT NULL CHECK (length(leaf) = 32)
+) STRICT;
+
+CREATE INDEX settlement_decision ON settlement (decision_id);
 
 CREATE TABLE event (
     seq     INTEGER NOT NULL PRIMARY KEY,
@@ -137,14 +144,22 @@ BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
 CREATE TRIGGER decision_no_delete BEFORE DELETE ON decision
 BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
 
+CREATE TRIGGER decision_record_next BEFORE INSERT ON decision_record
+WHEN NEW.id <> (SELECT max(id) FROM decision) OR EXISTS (SELECT 1 FROM decision_record WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'a decision is recorded once'); END;
+CREATE TRIGGER decision_record_no_update BEFORE UPDATE ON decision_record
+BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
+CREATE TRIGGER decision_record_no_delete BEFORE DELETE ON decision_record
+BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
+
 CREATE TRIGGER policy_revision_no_update BEFORE UPDATE ON policy_revision
 BEGIN SELECT RAISE(ABORT, 'revisions of policies are append-only'); END;
 CREATE TRIGGER policy_revision_no_delete BEFORE DELETE ON policy_revision
 BEGIN SELECT RAISE(ABORT, 'revisions of policies are append-only'); END;
 
 CREATE TRIGGER settlement_next BEFORE INSERT ON settlement
-WHEN NEW.n <> (SELECT coalesce(max(n), 0) + 1 FROM settlement WHERE decision_id = NEW.decision_id)
-BEGIN SELECT RAISE(ABORT, 'settlements of a decision are numbered without gaps'); END;
+WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM settlement)
+BEGIN SELECT RAISE(ABORT, 'settlements are numbered without gaps'); END;
 CREATE TRIGGER settlement_no_update BEFORE UPDATE ON settlement
 BEGIN SELECT RAISE(ABORT, 'settlements are append-only'); END;
 CREATE TRIGGER settlement_no_delete BEFORE DELETE ON settlement

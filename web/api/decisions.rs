@@ -5,11 +5,11 @@ use crate::app::App;
 use crate::dto::decision::{self, DecisionBody};
 use crate::dto::{Page, PageParams, json};
 use crate::params::{Params, Path};
-use crate::parts::DecisionFilter;
 use crate::time;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bulkhead_core::ids::DecisionId;
+use bulkhead_core::log::{self, DecisionFilter};
 use bulkhead_core::names::shown;
 use bulkhead_core::refusal::Refusal;
 use utoipa::IntoParams;
@@ -37,9 +37,15 @@ pub struct DecisionParams {
     /// `create-network`, `delete-network`, `attach`, `detach`, `put-module`, `delete-module`, `put-policy` or `delete-policy`.
     #[param(nullable = false)]
     pub operation: Option<String>,
-    /// Name of the network or policy concerned.
+    /// Name of the network, policy or module concerned.
     #[param(nullable = false)]
     pub subject: Option<String>,
+    /// Name of the network: decisions about it and its endpoints.
+    #[param(nullable = false)]
+    pub network: Option<String>,
+    /// Id or name of the workload.
+    #[param(nullable = false)]
+    pub workload: Option<String>,
     /// Id of the network or endpoint.
     #[param(nullable = false)]
     pub object: Option<String>,
@@ -66,6 +72,8 @@ pub async fn list(State(app): State<App>, mut params: Params) -> Answered {
         caller: params.one("caller"),
         operation: params.choice("operation", &OPERATIONS).map(str::to_owned),
         subject: params.one("subject"),
+        network: params.one("network"),
+        workload: params.one("workload"),
         object: params.one("object"),
         verdict: params.choice("verdict", &["allowed", "denied", "forced"]).map(str::to_owned),
         policy: params.one("policy"),
@@ -76,7 +84,8 @@ pub async fn list(State(app): State<App>, mut params: Params) -> Answered {
     let before = params.parsed("cursor", "next of the page before", number).map(DecisionId);
     params.check()?;
     app.engine().flush().await;
-    let found = app.log().decisions(filter, before, limit.saturating_add(1)).await?;
+    let page = before.map_or(log::Page::Newest, log::Page::Before);
+    let found = app.log().decisions(filter, page, limit.saturating_add(1)).await?;
     let page = Page::of(found.iter(), limit, |d| d.decision.id.to_string());
     Ok(json(StatusCode::OK, &page.map(|d| decision::show(d, false))))
 }

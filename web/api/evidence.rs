@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use bulkhead_core::ids::DecisionId;
 use bulkhead_core::names::shown;
 use bulkhead_core::policy::{Heard, Operation, Verdict, combine};
-use bulkhead_core::refusal::Refusal;
+use bulkhead_core::refusal::{Fault, Refusal};
 use utoipa::IntoParams;
 
 /// Puts the recorded question of a decision to the recorded policies once more. Changes nothing.
@@ -73,7 +73,7 @@ fn denied(operation: Option<Operation>, says: &[Heard], then: &Verdict) -> bool 
     }
 }
 
-/// A root that was kept elsewhere.
+/// Roots that were kept elsewhere.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct VerifyParams {
@@ -83,6 +83,12 @@ pub struct VerifyParams {
     /// How many decisions that root is over.
     #[param(nullable = false)]
     pub size: Option<u64>,
+    /// The same of what came of the decisions' plans.
+    #[param(nullable = false, pattern = "^[0-9a-f]{64}$")]
+    pub outcomes_root: Option<String>,
+    /// How many outcomes that root is over.
+    #[param(nullable = false)]
+    pub outcomes_size: Option<u64>,
 }
 
 /// Goes through the whole decision log: finds records whose bytes differ from the leaf that was recorded with them, and missing numbers.
@@ -92,36 +98,28 @@ pub struct VerifyParams {
 #[utoipa::path(get, path = "/v1/decisions/verify", tag = "decisions", params(VerifyParams),
     responses((status = 200, description = "What was found", body = VerificationBody)))]
 pub async fn verify(State(app): State<App>, mut params: Params) -> Answered {
-    let fits =
-        |text: &str| (text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))).then(|| text.to_owned());
-    let root = params.parsed("root", "64 lowercase hexadecimal digits, as this call told them before", fits);
-    let size = params.parsed("size", "the number of decisions that the root is over", |n| n.parse::<u64>().ok());
-    params.check()?;
-    if root.is_some() != size.is_some() {
-        let missing = if root.is_some() { "size" } else { "root" };
-        return Err(Problem::from(Refusal::invalid(missing, "missing", "both root and size, or neither")));
+    let mut kept = |root: &'static str, size: &'static str| {
+        let is_root =
+            |t: &str| (t.len() == 64 && t.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))).then(|| t.to_owned());
+        let given = params.parsed(root, "64 lowercase hexadecimal digits, as this call told them before", is_root);
+        let of = params.parsed(size, "the number that the root is over", |n| n.parse::<u64>().ok());
+        let missing = match (&given, &of) {
+            (Some(_), None) => Some(size),
+            (None, Some(_)) => Some(root),
+            _ => None,
+        };
+        (given.zip(of), missing.map(|name| Fault::new(name, "missing", "both root and size, or neither")))
+    };
+    let ((decisions, one), (outcomes, other)) = (kept("root", "size"), kept("outcomes_root", "outcomes_size"));
+    let faults = params.finish();
+    // A value that does not fit is not missing.
+    let missing = if faults.is_empty() { [one, other] } else { [None, None] };
+    let faults: Vec<Fault> = faults.into_iter().chain(missing.into_iter().flatten()).collect();
+    if !faults.is_empty() {
+        return Err(Problem::invalid(faults));
     }
     app.engine().flush().await;
-    let found = app.log().verify(size).await?;
-    let hex = |hash: &[u8; 32]| hash.iter().map(|b| format!("{b:02x}")).collect::<String>();
-    let root_matches = root.map(|root| found.root_at.as_ref().is_some_and(|r| hex(r) == root));
-    let intact = found.changed.is_empty() && found.missing.is_empty() && root_matches != Some(false);
-    let proves = match (root_matches, size) {
-        (Some(true), Some(size)) => format!("the first {size} decisions are those of that root, in their order"),
-        (Some(false), Some(size)) => format!("the first {size} decisions are not those of that root: some were rewritten, or cut off"),
-        _ => "that no record was changed without its leaf; neither that none was rewritten with it, nor that none was cut off at the end: \
-              keep root and size elsewhere, and give them here"
-            .to_owned(),
-    };
-    let numbers = |all: &[DecisionId]| all.iter().map(|d| d.0).collect();
-    let body = VerificationBody {
-        intact,
-        size: found.size,
-        root: hex(&found.root),
-        root_matches,
-        changed: numbers(&found.changed),
-        missing: numbers(&found.missing),
-        proves,
-    };
-    Ok(json(StatusCode::OK, &body))
+    let size = |kept: &Option<(String, u64)>| kept.as_ref().map(|(_, size)| *size);
+    let found = app.log().verify(size(&decisions), size(&outcomes)).await?;
+    Ok(json(StatusCode::OK, &VerificationBody::of(&found, decisions, outcomes)))
 }

@@ -7,11 +7,10 @@ use crate::dto::policy::{self, PolicyWishBody};
 use crate::dto::rehearsal::{RecordedBody, RehearsalBody, StandingBody, grouped, standing};
 use crate::dto::{Page, json};
 use crate::params::Params;
-use crate::parts::DecisionFilter;
 use crate::problem::Problem;
 use axum::extract::State;
 use axum::http::StatusCode;
-use bulkhead_core::ids::DecisionId;
+use bulkhead_core::log::{DecisionFilter, Page as LogPage};
 use bulkhead_core::policy::{Conclusion, Judgement, Policy};
 use bulkhead_core::refusal::Fault;
 use bulkhead_core::rehearse::denies;
@@ -62,11 +61,11 @@ async fn recorded(app: &App, candidate: &Policy) -> Result<RecordedBody, Problem
     app.engine().flush().await;
     let filter = DecisionFilter { policy: Some(candidate.name.to_string()), ..DecisionFilter::default() };
     let mut found = Vec::new();
-    let mut before: Option<DecisionId> = None;
+    let mut next = LogPage::Newest;
     while found.len() < RECORDED_MAX {
-        let page = app.log().decisions(filter.clone(), before, 250).await?;
+        let page = app.log().decisions(filter.clone(), next, 250).await?;
         let Some(last) = page.last() else { break };
-        before = Some(last.decision.id);
+        next = LogPage::Before(last.decision.id);
         found.extend(page);
     }
     let (engine, candidate) = (app.engine().clone(), candidate.clone());

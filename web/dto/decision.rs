@@ -1,10 +1,11 @@
 //! Decisions, as recorded, and events.
 
 use super::policy::mode_of;
-use crate::parts::LoggedDecision;
 use crate::problem::ViolationBody;
 use crate::time::rfc3339;
 use bulkhead_core::event::Event;
+use bulkhead_core::evidence::{JudgedBy, Limit, SinceBoot};
+use bulkhead_core::log::LoggedDecision;
 use bulkhead_core::policy::{Conclusion, Heard, Judgement, Verdict};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -15,8 +16,12 @@ use utoipa::ToSchema;
 pub struct DecisionBody {
     /// Its number, from 1, without gaps.
     pub id: u64,
-    /// When.
+    /// When, by the wall's clock.
     pub at: String,
+    /// When, by the boot's clock, which nobody sets.
+    pub since_boot: SinceBootBody,
+    /// Microseconds that it took to decide, policies included.
+    pub took_us: Option<u64>,
     /// Who asked.
     pub caller: CallerBody,
     /// `create-network`, `delete-network`, `attach`, `detach`, `put-module`, `delete-module`, `put-policy` or `delete-policy`.
@@ -25,8 +30,12 @@ pub struct DecisionBody {
     pub subject: String,
     /// Id of the network or endpoint, where there is one.
     pub object: Option<String>,
+    /// The workload, where one is concerned.
+    pub workload: Option<WorkloadRefBody>,
     /// Why it was asked.
     pub change: ChangeBody,
+    /// What ran the policies; null where none was asked.
+    pub judged_by: Option<JudgedByBody>,
     /// `allowed`, `denied` or `forced`.
     pub verdict: String,
     /// All that enforcing policies had against it.
@@ -43,6 +52,51 @@ pub struct DecisionBody {
     pub plan: String,
     /// What came of the plan, oldest first; none while it is open.
     pub outcomes: Vec<OutcomeBody>,
+    /// Hash of the recorded bytes, as a leaf of the log's tree (RFC 6962, 2.1).
+    pub leaf: String,
+}
+
+/// A moment by the clock that nobody sets.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = SinceBoot)]
+pub struct SinceBootBody {
+    /// Id of the boot.
+    pub boot: String,
+    /// Microseconds since its start (CLOCK_BOOTTIME).
+    pub us: u64,
+}
+
+impl From<SinceBoot> for SinceBootBody {
+    fn from(since: SinceBoot) -> Self {
+        Self { boot: since.boot.to_string(), us: since.us }
+    }
+}
+
+/// A workload by the names that it had.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = WorkloadRef)]
+pub struct WorkloadRefBody {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// What ran the policies. Fuel, and what a limit decided, can be compared only under the same.
+#[derive(Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = JudgedBy)]
+pub struct JudgedByBody {
+    /// Name and version.
+    #[schema(example = "wasmtime 48.0.8")]
+    pub engine: String,
+    /// Digest of the configuration that verdicts and fuel may depend on.
+    pub configuration: String,
+}
+
+impl From<&JudgedBy> for JudgedByBody {
+    fn from(by: &JudgedBy) -> Self {
+        Self { engine: by.engine.clone(), configuration: by.configuration.to_string() }
+    }
 }
 
 /// Who asked.
@@ -97,6 +151,8 @@ pub struct HeardBody {
     pub notes: Vec<String>,
     /// Why it broke.
     pub broke: Option<String>,
+    /// The limit that stopped it, where it broke for one: `fuel`, `space` or `circumstance` (time, or what was not there).
+    pub limit: Option<String>,
     /// Fuel that it used.
     pub fuel: Option<u64>,
     /// What it was shown.
@@ -111,8 +167,14 @@ pub struct HeardBody {
 pub struct OutcomeBody {
     /// Which plan.
     pub plan: String,
-    /// When it was put on record.
+    /// When the daemon heard of it, by the wall's clock.
     pub recorded_at: String,
+    /// When, by the boot's clock.
+    pub since_boot: SinceBootBody,
+    /// Microseconds that the kernel took; null where it was found done at a start.
+    pub took_us: Option<u64>,
+    /// Whether the kernel did all of it.
+    pub done: bool,
     /// What came of it, with the kernel's words.
     pub text: String,
 }
@@ -149,9 +211,22 @@ pub fn heard(heard: &Heard, with_question: bool) -> HeardBody {
         warnings,
         notes,
         broke,
+        limit: heard.judged.limit.map(|limit| {
+            let word = match limit {
+                Limit::Fuel => "fuel",
+                Limit::Space => "space",
+                Limit::Circumstance => "circumstance",
+            };
+            word.to_owned()
+        }),
         fuel: heard.judged.fuel,
         question: with_question.then(|| serde_json::to_value(&heard.question).unwrap_or_default()),
     }
+}
+
+/// A hash as clients see it.
+pub fn hex(hash: &[u8; 32]) -> String {
+    hash.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// A decision as clients see it.
@@ -167,6 +242,8 @@ pub fn show(logged: &LoggedDecision, with_questions: bool) -> DecisionBody {
     DecisionBody {
         id: d.id.0,
         at: rfc3339(d.at),
+        since_boot: d.since_boot.into(),
+        took_us: d.took_us,
         caller: CallerBody {
             name: d.caller.name.clone(),
             uid: d.caller.uid,
@@ -178,6 +255,8 @@ pub fn show(logged: &LoggedDecision, with_questions: bool) -> DecisionBody {
         operation: d.operation.clone(),
         subject: d.subject.clone(),
         object: d.object.clone(),
+        workload: d.workload.clone().map(|(id, name)| WorkloadRefBody { id, name }),
+        judged_by: d.judged_by.as_deref().map(Into::into),
         change: ChangeBody { reason: d.change.reason.clone(), ticket: d.change.ticket.clone(), approved_by: d.change.approved_by.clone() },
         verdict: verdict.to_owned(),
         violations,
@@ -189,8 +268,16 @@ pub fn show(logged: &LoggedDecision, with_questions: bool) -> DecisionBody {
         outcomes: logged
             .outcomes
             .iter()
-            .map(|o| OutcomeBody { plan: o.plan.to_string(), recorded_at: rfc3339(o.recorded_at), text: o.text.clone() })
+            .map(|o| OutcomeBody {
+                plan: o.plan.to_string(),
+                recorded_at: rfc3339(o.at),
+                since_boot: o.since_boot.into(),
+                took_us: o.took_us,
+                done: o.done,
+                text: o.text.clone(),
+            })
             .collect(),
+        leaf: hex(&logged.leaf),
     }
 }
 

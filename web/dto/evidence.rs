@@ -1,7 +1,8 @@
 //! What proves decisions: revisions as they were, decisions asked again, and the log gone through.
 
-use super::decision::HeardBody;
+use super::decision::{HeardBody, hex};
 use super::policy::PolicyBody;
+use bulkhead_core::log::{Checked, Verified};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -89,20 +90,61 @@ pub struct ReplayedBody {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Verification)]
 pub struct VerificationBody {
-    /// Whether nothing is wrong: no bytes differ from their leaf, no number is missing, and a root that was given is the log's.
+    /// Whether nothing is wrong, with the decisions or with the outcomes.
     pub intact: bool,
-    /// Decisions on record.
+    /// The decisions.
+    #[serde(flatten)]
+    pub decisions: CheckedBody,
+    /// What came of their plans: a tree of its own, as it is put on record later.
+    pub outcomes: CheckedBody,
+}
+
+/// A list of records with their leaves, gone through.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Checked)]
+pub struct CheckedBody {
+    /// How many there are.
     pub size: u64,
     /// Root over all leaves (RFC 6962, 2.1). Keep it elsewhere: with it and `size` every later rewrite and cut up to here is found.
     pub root: String,
-    /// Whether the root that was given is that of the first `size` decisions; null where none was given.
+    /// Whether the root that was given is that of the first `size`; null where none was given.
     pub root_matches: Option<bool>,
-    /// Decisions whose bytes do not give the leaf that was recorded with them.
+    /// Numbers of those whose bytes do not give the leaf that was recorded with them.
     pub changed: Vec<u64>,
     /// Numbers that are missing.
     pub missing: Vec<u64>,
     /// What this proves.
     pub proves: String,
+}
+
+impl VerificationBody {
+    /// What was found, beside roots and sizes that were kept elsewhere.
+    pub fn of(found: &Verified, decisions: Option<(String, u64)>, outcomes: Option<(String, u64)>) -> Self {
+        let decisions = CheckedBody::of(&found.decisions, "decisions", decisions);
+        let outcomes = CheckedBody::of(&found.outcomes, "outcomes", outcomes);
+        Self { intact: decisions.is_intact() && outcomes.is_intact(), decisions, outcomes }
+    }
+}
+
+impl CheckedBody {
+    fn of(found: &Checked, what: &str, kept: Option<(String, u64)>) -> Self {
+        let root_matches = kept.as_ref().map(|(root, _)| found.root_at.as_ref().is_some_and(|r| hex(r) == *root));
+        let proves = match (root_matches, kept) {
+            (Some(true), Some((_, size))) => format!("the first {size} {what} are those of that root, in their order"),
+            (Some(false), Some((_, size))) => {
+                format!("the first {size} {what} are not those of that root: some were rewritten, or cut off")
+            }
+            _ => "that no record was changed without its leaf; neither that none was rewritten with it, nor that none was cut off at the \
+                  end: keep root and size elsewhere, and give them here"
+                .to_owned(),
+        };
+        let (changed, missing) = (found.changed.clone(), found.missing.clone());
+        Self { size: found.size, root: hex(&found.root), root_matches, changed, missing, proves }
+    }
+
+    fn is_intact(&self) -> bool {
+        self.changed.is_empty() && self.missing.is_empty() && self.root_matches != Some(false)
+    }
 }
 
 /// All values that differ, by their places.

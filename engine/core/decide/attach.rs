@@ -99,7 +99,13 @@ pub(super) fn decide(basis: Basis<'_>, asked: &Asked, wish: &Attach, ids: &mut I
     };
     let heard = ask::about_endpoint(basis, asked, Operation::Attach, &endpoint, network, parent);
     let plan = Arc::new(super::endpoint_making(&endpoint, network, parent, Purpose::Attach(id), plan_id));
-    let matter = Matter { operation: Operation::Attach, subject: network.name.as_str(), object: Some(id.to_string()), warnings };
+    let matter = Matter {
+        operation: Operation::Attach,
+        subject: network.name.as_str(),
+        object: Some(id.to_string()),
+        workload: Some((endpoint.workload.id.clone(), endpoint.workload.name.clone())),
+        warnings,
+    };
     Ok(conclude(basis, asked, matter, heard, || Effect {
         edits: vec![Edit::PutEndpoint(Arc::new(endpoint)), Edit::OpenPlan(Arc::clone(&plan))],
         plan: Some(plan),

@@ -79,7 +79,8 @@ pub(super) fn decide(basis: Basis<'_>, asked: &Asked, wish: &CreateNetwork, ids:
         state: if plan.is_some() { NetworkState::Creating { plan: plan_id } } else { NetworkState::Ready },
     };
     let heard = ask::about_network(basis, asked, Operation::CreateNetwork, &network, &parent);
-    let matter = Matter { operation: Operation::CreateNetwork, subject: wish.name.as_str(), object: Some(id.to_string()), warnings };
+    let matter =
+        Matter { operation: Operation::CreateNetwork, subject: wish.name.as_str(), object: Some(id.to_string()), workload: None, warnings };
     let event = plan.is_none().then(|| ("network.created", format!("network {} is ready", network.name)));
     Ok(conclude(basis, asked, matter, heard, || {
         let mut edits = Vec::new();

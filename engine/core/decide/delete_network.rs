@@ -44,6 +44,7 @@ pub(super) fn decide(basis: Basis<'_>, asked: &Asked, name_or_id: &str, ids: &mu
         operation: Operation::DeleteNetwork,
         subject: network.name.as_str(),
         object: Some(network.id.to_string()),
+        workload: None,
         warnings: Vec::new(),
     };
     Ok(conclude(basis, asked, matter, heard, || {

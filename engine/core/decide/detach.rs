@@ -47,6 +47,7 @@ pub(super) fn decide(
         operation: Operation::Detach,
         subject: network.name.as_str(),
         object: Some(endpoint.id.to_string()),
+        workload: Some((endpoint.workload.id.clone(), endpoint.workload.name.clone())),
         warnings: Vec::new(),
     };
     Ok(conclude(basis, asked, matter, heard, || Effect {

@@ -14,6 +14,7 @@ pub mod settle;
 mod steps;
 mod subnets;
 
+use crate::evidence::SinceBoot;
 use crate::host::Host;
 use crate::ids::{EndpointId, Ids, NetworkId, PlanId};
 use crate::names::{Name, nearest, shown};
@@ -149,11 +150,17 @@ fn check_force(asked: &Asked, operation: Operation) -> Result<(), Refusal> {
     }
 }
 
+fn since_boot(basis: Basis<'_>, asked: &Asked) -> SinceBoot {
+    SinceBoot { boot: basis.state.boot, us: asked.up_us }
+}
+
 /// What a judged request is about, for its decision.
 struct Matter<'a> {
     operation: Operation,
     subject: &'a str,
     object: Option<String>,
+    /// Id and name.
+    workload: Option<(String, String)>,
     /// Warnings that the engine itself has.
     warnings: Vec<String>,
 }
@@ -173,11 +180,15 @@ fn conclude(basis: Basis<'_>, asked: &Asked, matter: Matter<'_>, heard: Vec<Hear
     let decision = Decision {
         id: basis.state.next_decision(),
         at: asked.now,
+        since_boot: since_boot(basis, asked),
+        took_us: None,
         caller: asked.caller.clone(),
         operation: matter.operation.as_str().to_owned(),
         subject: matter.subject.to_owned(),
         object,
+        workload: matter.workload,
         change: asked.change.clone(),
+        judged_by: (!heard.is_empty()).then(|| basis.judge.judged_by()),
         heard,
         verdict,
         plan,

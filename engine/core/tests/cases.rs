@@ -16,7 +16,7 @@ impl Judge for AtMost {
             is.then(|| Violation { rule: rule.into(), message: format!("{} endpoints", network.endpoints), field: None, remedy: None })
         };
         let max = policy.settings["max"].as_u64();
-        let Some(max) = max else { return Judged { judgement: Judgement::Broke("no settings".into()), fuel: None } };
+        let Some(max) = max else { return Judged::broke("no settings", None, None) };
         let violations: Vec<_> = [found("too-many", u64::from(network.endpoints) >= max), found("nameless", network.name.is_empty())]
             .into_iter()
             .flatten()
@@ -26,7 +26,7 @@ impl Judge for AtMost {
             0 => Conclusion::Allow,
             _ => Conclusion::Deny,
         };
-        Judged { judgement: Judgement::Spoke(Opinion { outcome, violations, warnings: vec![], notes: vec![] }), fuel: Some(1) }
+        Judged::spoke(Opinion { outcome, violations, warnings: vec![], notes: vec![] }, Some(1))
     }
 }
 

@@ -5,9 +5,10 @@
 mod sample;
 
 use bulkhead_core::ids::{DecisionId, Timestamp};
+use bulkhead_core::log::{DecisionFilter, Page};
 use bulkhead_core::policy::{Found, Verdict, Violation};
 use bulkhead_core::record::{Batch, Decision, Edit, Store};
-use bulkhead_store::{DecisionFilter, LogReader, Page, SqliteStore};
+use bulkhead_store::{LogReader, SqliteStore};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use std::path::Path;
@@ -52,13 +53,13 @@ async fn a_decision_is_read_as_it_was_made_with_its_outcomes() {
     let log = LogReader::open(&path).unwrap();
     let first = log.decision(DecisionId(1)).await.unwrap().unwrap();
     assert_eq!(first.decision, *sample::attach(0).decisions[0]);
-    assert_eq!(first.outcomes.iter().map(|o| (o.plan, &*o.text)).collect::<Vec<_>>(), [(sample::plan_id(0), "done")]);
-    assert!(first.outcomes[0].recorded_at > Timestamp(1_700_000_000_000), "milliseconds since 1970");
+    assert_eq!(first.outcomes, [sample::end(0, "done")]);
+    assert_eq!(first.leaf, bulkhead_store::merkle::leaf(&serde_json::to_vec(&first.decision).unwrap()));
     let open = log.decision(DecisionId(4)).await.unwrap().unwrap();
     assert_eq!(open.outcomes, []);
     // A removal that is tried again settles again; the reader sees what the writer adds.
     for text in ["failed: Device or resource busy", "done"] {
-        store.write(&Batch { settlements: vec![(sample::plan_id(3), text.into())], ..Batch::default() }).unwrap();
+        store.write(&Batch { settlements: vec![sample::end(3, text)], ..Batch::default() }).unwrap();
     }
     let open = log.decision(DecisionId(4)).await.unwrap().unwrap();
     assert_eq!(open.outcomes.iter().map(|o| &*o.text).collect::<Vec<_>>(), ["failed: Device or resource busy", "done"]);
@@ -73,7 +74,8 @@ async fn the_record_of_a_decision_is_kept_byte_for_byte() {
     let path = dir.path().join("record.db");
     let _store = filled(&path);
     let mut shell = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
-    let bytes: Vec<u8> = sqlx::query_scalar("SELECT CAST(record AS BLOB) FROM decision WHERE id = 5").fetch_one(&mut shell).await.unwrap();
+    let bytes: Vec<u8> =
+        sqlx::query_scalar("SELECT CAST(record AS BLOB) FROM decision_record WHERE id = 5").fetch_one(&mut shell).await.unwrap();
     assert_eq!(bytes, serde_json::to_vec(&denied(5, "eve")).unwrap());
     shell.close().await.unwrap();
 }
@@ -94,6 +96,10 @@ async fn the_log_is_read_in_pages_and_by_what_is_asked_for() {
     assert_eq!(ids(DecisionFilter { caller: Some("eve".into()), ..all() }, Page::Newest, 9).await, [5]);
     assert_eq!(ids(DecisionFilter { operation: Some("attach".into()), ..all() }, Page::Newest, 9).await, [4, 3, 2, 1]);
     assert_eq!(ids(DecisionFilter { subject: Some("cards".into()), ..all() }, Page::Newest, 9).await, [6, 5]);
+    assert_eq!(ids(DecisionFilter { network: Some("cards".into()), ..all() }, Page::Newest, 9).await, [6, 5]);
+    assert_eq!(ids(DecisionFilter { network: Some("tier-isolation".into()), ..all() }, Page::Newest, 9).await, [0; 0]);
+    assert_eq!(ids(DecisionFilter { workload: Some("postgres".into()), ..all() }, Page::Newest, 9).await, [4, 3, 2, 1]);
+    assert_eq!(ids(DecisionFilter { workload: Some("pg-2".into()), ..all() }, Page::Newest, 9).await, [2]);
     let object = Some(sample::endpoint_id(2).to_string());
     assert_eq!(ids(DecisionFilter { object, ..all() }, Page::Newest, 9).await, [3]);
     assert_eq!(ids(DecisionFilter { verdict: Some("denied".into()), ..all() }, Page::After(DecisionId(0)), 9).await, [5, 6]);
@@ -136,12 +142,23 @@ async fn healing_an_endpoint_settles_under_its_old_decision() {
     plan.purpose = Purpose::HealEndpoint(endpoint.id);
     let parent = bulkhead_core::plan::Plan { id: sample::plan_id(101), purpose: Purpose::HealParent(plan.lane), ..plan.clone() };
     store.write(&Batch { edits: vec![Edit::OpenPlan(Arc::new(plan)), Edit::OpenPlan(Arc::new(parent))], ..Batch::default() }).unwrap();
-    let settlements = vec![(sample::plan_id(100), "done again".into()), (sample::plan_id(101), "done".into())];
+    let settlements = vec![sample::end(100, "done again"), sample::end(101, "done")];
     let edits = vec![Edit::ClosePlan(sample::plan_id(100)), Edit::ClosePlan(sample::plan_id(101))];
     store.write(&Batch { settlements, edits, ..Batch::default() }).unwrap();
     let log = LogReader::open(&path).unwrap();
     let outcomes = log.decision(DecisionId(2)).await.unwrap().unwrap().outcomes;
     assert_eq!(outcomes.iter().map(|o| &*o.text).collect::<Vec<_>>(), ["done", "done again"]);
+}
+
+/// Somebody with the file, who takes the triggers away first.
+async fn intruder(path: &Path) -> sqlx::sqlite::SqliteConnection {
+    let mut raw = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+    let triggers: Vec<String> =
+        sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetch_all(&mut raw).await.unwrap();
+    for trigger in triggers {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP TRIGGER {trigger}"))).execute(&mut raw).await.unwrap();
+    }
+    raw
 }
 
 #[tokio::test]
@@ -150,37 +167,66 @@ async fn what_was_rewritten_or_cut_off_is_found() {
     let path = folder.path().join("b.db");
     let store = filled(&path);
     let reader = LogReader::open(&path).unwrap();
-    let before = reader.verify(None).await.unwrap();
+    let verify = async |at| reader.verify(at, None).await.unwrap().decisions;
+    let before = verify(None).await;
     assert_eq!((before.size, before.changed.len(), before.missing.len()), (6, 0, 0));
     // The root of the first four, kept when there were only four, still is theirs.
-    let four = reader.verify(Some(4)).await.unwrap().root_at.unwrap();
+    let four = verify(Some(4)).await.root_at.unwrap();
     assert_ne!(four, before.root);
-    assert_eq!(reader.verify(Some(7)).await.unwrap().root_at, None, "there are not so many");
+    assert_eq!(verify(Some(7)).await.root_at, None, "there are not so many");
 
-    // Somebody with the file, who takes the triggers away first.
-    let mut raw = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
-    for sql in ["DROP TRIGGER decision_no_update", "DROP TRIGGER decision_no_delete"] {
-        sqlx::raw_sql(sql).execute(&mut raw).await.unwrap();
-    }
-    let rewrite = "UPDATE decision SET record = replace(record, 'eve', 'bob') WHERE id = 5";
+    let mut raw = intruder(&path).await;
+    let rewrite = "UPDATE decision_record SET record = replace(record, 'eve', 'bob') WHERE id = 5";
     assert_eq!(sqlx::raw_sql(rewrite).execute(&mut raw).await.unwrap().rows_affected(), 1);
-    let found = reader.verify(Some(6)).await.unwrap();
-    assert_eq!(found.changed, [DecisionId(5)]);
+    let found = verify(Some(6)).await;
+    assert_eq!(found.changed, [5]);
     assert_ne!(found.root_at, Some(before.root));
 
     // Who writes the leaf as well is found by the root alone.
-    let record: String = sqlx::query_scalar("SELECT record FROM decision WHERE id = 5").fetch_one(&mut raw).await.unwrap();
+    let record: String = sqlx::query_scalar("SELECT record FROM decision_record WHERE id = 5").fetch_one(&mut raw).await.unwrap();
     let leaf = bulkhead_store::merkle::leaf(record.as_bytes());
     sqlx::query("UPDATE decision SET leaf = ? WHERE id = 5").bind(leaf.as_slice()).execute(&mut raw).await.unwrap();
-    let found = reader.verify(Some(6)).await.unwrap();
+    let found = verify(Some(6)).await;
     assert!(found.changed.is_empty() && found.root_at.is_some() && found.root_at != Some(before.root));
-    assert_eq!(reader.verify(Some(4)).await.unwrap().root_at, Some(four), "what came before is untouched");
+    assert_eq!(verify(Some(4)).await.root_at, Some(four), "what came before is untouched");
 
+    sqlx::raw_sql("DELETE FROM decision_record WHERE id = 5").execute(&mut raw).await.unwrap();
+    assert_eq!(verify(None).await.missing, [5], "its bytes are");
     sqlx::raw_sql("DELETE FROM decision WHERE id = 5").execute(&mut raw).await.unwrap();
-    assert_eq!(reader.verify(None).await.unwrap().missing, [DecisionId(5)]);
-    sqlx::raw_sql("DELETE FROM decision WHERE id = 6").execute(&mut raw).await.unwrap();
-    let cut = reader.verify(Some(6)).await.unwrap();
+    assert_eq!(verify(None).await.missing, [5]);
+    for table in ["decision_record", "decision"] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DELETE FROM {table} WHERE id = 6"))).execute(&mut raw).await.unwrap();
+    }
+    let cut = verify(Some(6)).await;
     assert_eq!((cut.size, cut.root_at, cut.missing.len()), (4, None, 0), "a cut at the end shows only against a root");
+    raw.close().await.unwrap();
+    drop(store);
+}
+
+/// "failed" may not become "done" either, nor may an outcome go to another decision.
+#[tokio::test]
+async fn what_came_of_plans_is_under_a_root_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("b.db");
+    let mut store = filled(&path);
+    store.write(&Batch { settlements: vec![sample::end(3, "failed: Device or resource busy")], ..Batch::default() }).unwrap();
+    let reader = LogReader::open(&path).unwrap();
+    let before = reader.verify(None, Some(3)).await.unwrap().outcomes;
+    assert_eq!((before.size, before.changed.len(), before.missing.len()), (4, 0, 0));
+
+    let mut raw = intruder(&path).await;
+    for change in ["replace(record, 'failed', 'done')", "replace(record, '\"decision\":4', '\"decision\":3')"] {
+        let rewrite = format!("UPDATE settlement SET record = {change} WHERE seq = 4");
+        let before: String = sqlx::query_scalar("SELECT record FROM settlement WHERE seq = 4").fetch_one(&mut raw).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(rewrite)).execute(&mut raw).await.unwrap();
+        assert_eq!(reader.verify(None, None).await.unwrap().outcomes.changed, [4], "{change}");
+        sqlx::query("UPDATE settlement SET record = ? WHERE seq = 4").bind(before).execute(&mut raw).await.unwrap();
+        assert!(reader.verify(None, None).await.unwrap().outcomes.changed.is_empty());
+    }
+    sqlx::raw_sql("DELETE FROM settlement WHERE seq = 3").execute(&mut raw).await.unwrap();
+    let found = reader.verify(None, Some(3)).await.unwrap().outcomes;
+    assert_eq!((found.size, &*found.missing), (3, &[3][..]));
+    assert_ne!(found.root_at, before.root_at);
     raw.close().await.unwrap();
     drop(store);
 }

@@ -114,7 +114,7 @@ fn edit(state: &State, op: &Op, batch: &mut Batch) -> Option<Edit> {
             Edit::OpenPlan(Arc::new(plan))
         }
         Op::Close { n } => {
-            batch.settlements.push((sample::plan_id(*n), "done".into()));
+            batch.settlements.push(sample::end(*n, "done"));
             Edit::ClosePlan(sample::plan_id(*n))
         }
         Op::Module { n, built_in } => {

@@ -3,7 +3,7 @@
 use bulkhead_core::caller::Caller;
 use bulkhead_core::ids::{EndpointId, NetworkId, ParentId, PlanId};
 use bulkhead_core::names::Name;
-use bulkhead_core::policy::{Conclusion, Judge, Judged, Judgement, Opinion, Policy, Question};
+use bulkhead_core::policy::{Conclusion, Judge, Judged, Opinion, Policy, Question};
 use bulkhead_core::record::{Batch, Edit, Loaded, Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -91,7 +91,7 @@ pub struct Agrees;
 impl Judge for Agrees {
     fn judge(&self, _: &Policy, _: &Question) -> Judged {
         let opinion = Opinion { outcome: Conclusion::Allow, violations: vec![], warnings: vec![], notes: vec![] };
-        Judged { judgement: Judgement::Spoke(opinion), fuel: None }
+        Judged::spoke(opinion, None)
     }
 }
 

@@ -5,10 +5,11 @@ use bulkhead_core::caller::{Caller, Grant};
 use bulkhead_core::endpoint::Netns;
 use bulkhead_core::event::Event;
 use bulkhead_core::ids::{BootId, DecisionId};
+use bulkhead_core::log::{Checked, DecisionFilter, LoggedDecision, Page, Revision, Verified};
 use bulkhead_core::names::Name;
 use bulkhead_core::policy::{
-    Change, Conclusion, Description, Digest, Judge, Judged, Judgement, Module, Operation, Opinion, Policy, PolicyMode, Question, Scope,
-    View, Violation,
+    Change, Conclusion, Description, Digest, Judge, Judged, Module, Operation, Opinion, Policy, PolicyMode, Question, Scope, View,
+    Violation,
 };
 use bulkhead_core::record::{Batch, Decision, Edit, Loaded, Store, StoreError};
 use bulkhead_core::refusal::Fault;
@@ -19,9 +20,7 @@ use bulkhead_kernel::sim::SimKernel;
 use bulkhead_web::accounts::Accounts;
 use bulkhead_web::auth::TcpGuard;
 use bulkhead_web::listen::{self, TcpDoor, UnixDoor};
-use bulkhead_web::parts::{
-    DecisionFilter, Later, Log, LoggedDecision, Modules, Namespaces, NetnsWish, OpenNetns, PlanOutcome, Revision, Verified,
-};
+use bulkhead_web::parts::{Later, Log, Modules, Namespaces, NetnsWish, OpenNetns};
 use bulkhead_web::token::TokenHash;
 use bulkhead_web::{App, Limits, router};
 use std::collections::BTreeMap;
@@ -54,16 +53,15 @@ impl Store for Memory {
     fn write(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let mut rows = self.0.lock().unwrap();
         for decision in &batch.decisions {
-            rows.decisions.push(LoggedDecision { decision: Decision::clone(decision), outcomes: Vec::new() });
+            rows.decisions.push(LoggedDecision { decision: Decision::clone(decision), leaf: [0; 32], outcomes: Vec::new() });
         }
         for plan in &batch.plans {
             let id = rows.decisions.last().map_or(DecisionId(0), |d| d.decision.id);
             rows.plans.insert(plan.id, id);
         }
-        for (plan, text) in &batch.settlements {
-            let Some(id) = rows.plans.get(plan).copied() else { continue };
-            let outcome = PlanOutcome { plan: *plan, recorded_at: bulkhead_engine::clock::now(), text: text.clone() };
-            rows.decisions.iter_mut().filter(|d| d.decision.id == id).for_each(|d| d.outcomes.push(outcome.clone()));
+        for end in &batch.settlements {
+            let Some(id) = rows.plans.get(&end.plan).copied() else { continue };
+            rows.decisions.iter_mut().filter(|d| d.decision.id == id).for_each(|d| d.outcomes.push(end.clone()));
         }
         rows.events.extend(batch.events.iter().cloned());
         for (digest, bytes) in &batch.module_bytes {
@@ -91,17 +89,26 @@ impl Log for Memory {
         let found = self.0.lock().unwrap().decisions.iter().find(|d| d.decision.id == id).cloned();
         Box::pin(async { Ok(found) })
     }
-    fn decisions(&self, filter: DecisionFilter, before: Option<DecisionId>, limit: usize) -> Later<'_, Vec<LoggedDecision>> {
+    fn decisions(&self, filter: DecisionFilter, page: Page, limit: usize) -> Later<'_, Vec<LoggedDecision>> {
         let fits = |d: &&LoggedDecision| {
             let d = &d.decision;
             let verdict = serde_json::to_value(&d.verdict).unwrap()["verdict"].as_str().unwrap().to_owned();
-            before.is_none_or(|b| d.id < b)
+            let in_page = match page {
+                Page::Newest => true,
+                Page::Before(id) => d.id < id,
+                Page::After(id) => d.id > id,
+            };
+            in_page
                 && filter.operation.as_ref().is_none_or(|o| d.operation == *o)
                 && filter.verdict.as_ref().is_none_or(|v| verdict == *v)
                 && filter.since.is_none_or(|t| d.at >= t)
                 && filter.until.is_none_or(|t| d.at < t)
         };
-        let found = self.0.lock().unwrap().decisions.iter().rev().filter(fits).take(limit).cloned().collect();
+        let rows = self.0.lock().unwrap();
+        let found = match page {
+            Page::After(_) => rows.decisions.iter().filter(fits).take(limit).cloned().collect(),
+            Page::Newest | Page::Before(_) => rows.decisions.iter().rev().filter(fits).take(limit).cloned().collect(),
+        };
         Box::pin(async { Ok(found) })
     }
     fn events_after(&self, seq: u64, limit: usize) -> Later<'_, Vec<Event>> {
@@ -118,10 +125,15 @@ impl Log for Memory {
         Box::pin(async { Ok(found) })
     }
     /// Nothing is hashed here: roots tell only how many there are.
-    fn verify(&self, at: Option<u64>) -> Later<'_, Verified> {
-        let size = self.0.lock().unwrap().decisions.len() as u64;
+    fn verify(&self, decisions: Option<u64>, outcomes: Option<u64>) -> Later<'_, Verified> {
         let root = |n: u64| [u8::try_from(n % 251).unwrap(); 32];
-        let found = Verified { size, root: root(size), root_at: at.filter(|n| *n <= size).map(root), changed: vec![], missing: vec![] };
+        let checked = |size: u64, at: Option<u64>| {
+            let root_at = at.filter(|n| *n <= size).map(root);
+            Checked { size, root: root(size), root_at, changed: vec![], missing: vec![] }
+        };
+        let rows = self.0.lock().unwrap();
+        let ends = rows.decisions.iter().map(|d| d.outcomes.len() as u64).sum();
+        let found = Verified { decisions: checked(rows.decisions.len() as u64, decisions), outcomes: checked(ends, outcomes) };
         Box::pin(async { Ok(found) })
     }
     fn module_bytes(&self, module: Digest) -> Later<'_, Option<Vec<u8>>> {
@@ -150,7 +162,7 @@ impl Judge for Rules {
             .collect();
         let outcome = if violations.is_empty() { Conclusion::Allow } else { Conclusion::Deny };
         let opinion = Opinion { outcome, violations, warnings: vec!["a warning".into()], notes: Vec::new() };
-        Judged { judgement: Judgement::Spoke(opinion), fuel: Some(1) }
+        Judged::spoke(opinion, Some(1))
     }
 }
 

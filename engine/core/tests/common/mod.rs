@@ -11,8 +11,8 @@ use bulkhead_core::names::{Labels, LinkName, Name};
 use bulkhead_core::network::ShieldWish;
 use bulkhead_core::plan::{Plan, Settled, Settlement, Step};
 use bulkhead_core::policy::{
-    Change, Conclusion, Description, Digest, Judge, Judged, Judgement, Module, Operation, Opinion, Policy, PolicyMode, Question, Scope,
-    View, Violation,
+    Change, Conclusion, Description, Digest, Judge, Judged, Module, Operation, Opinion, Policy, PolicyMode, Question, Scope, View,
+    Violation,
 };
 use bulkhead_core::record::Edit;
 use bulkhead_core::refusal::Refusal;
@@ -55,7 +55,7 @@ impl Judge for Says {
             warnings: Vec::new(),
             notes: Vec::new(),
         };
-        Judged { judgement: Judgement::Spoke(opinion), fuel: Some(1) }
+        Judged::spoke(opinion, Some(1))
     }
 }
 
@@ -116,6 +116,7 @@ impl World {
             change: Change::default(),
             force: None,
             now: Timestamp(self.now),
+            up_us: self.now * 1000,
             seed: self.seed,
         };
         let basis = Basis { state: &self.state, host: &self.host, judge: &self.judge, settings: &self.settings };
@@ -150,7 +151,7 @@ impl World {
 
     pub fn settle(&mut self, plan: &Plan, result: Settled) {
         let now = Timestamp(self.now);
-        let after = settle(&self.state, &Settlement { plan: plan.id, result }, now, Timestamp(self.now + 60_000));
+        let after = settle(&self.state, &Settlement { plan: plan.id, result, took_us: None }, now, Timestamp(self.now + 60_000));
         after.edits.iter().for_each(|e| self.state.apply(e));
     }
 

@@ -5,6 +5,7 @@
 use bulkhead_core::caller::Caller;
 use bulkhead_core::endpoint::{Assigned, Endpoint, EndpointState, Netns, NetnsId, Workload};
 use bulkhead_core::event::Event;
+use bulkhead_core::evidence::{JudgedBy, PlanEnd, SinceBoot};
 use bulkhead_core::host::{Flag, IfIndex, Mac, Mode};
 use bulkhead_core::ids::{BootId, DecisionId, EndpointId, NetworkId, ParentId, PlanId, Timestamp};
 use bulkhead_core::names::{Labels, LinkName, Name};
@@ -12,8 +13,8 @@ use bulkhead_core::network::{Network, NetworkState, ShieldWish, Subnet};
 use bulkhead_core::parent::{Origin, Parent, ParentKind, ParentState};
 use bulkhead_core::plan::{Plan, Purpose, Step};
 use bulkhead_core::policy::{
-    CallerView, Change, Conclusion, Description, Digest, Group, Heard, Judged, Judgement, Label, Module, NetworkView, Operation, Opinion,
-    Policy, PolicyMode, Provenance, Question, Rule, Scope, SubnetView, Verdict, View, WorkloadView,
+    CallerView, Change, Conclusion, Description, Digest, Group, Heard, Judged, Label, Module, NetworkView, Operation, Opinion, Policy,
+    PolicyMode, Provenance, Question, Rule, Scope, SubnetView, Verdict, View, WorkloadView,
 };
 use bulkhead_core::record::{Batch, Decision, Edit};
 use bulkhead_core::segment::Fabric;
@@ -235,24 +236,24 @@ pub fn decision(id: u64, operation: &str, object: Option<String>, plan: String, 
         help: Default::default(),
         mode: PolicyMode::Enforce,
         question: question(),
-        judged: Judged {
-            judgement: Judgement::Spoke(Opinion {
-                outcome: Conclusion::Allow,
-                violations: Vec::new(),
-                warnings: Vec::new(),
-                notes: Vec::new(),
-            }),
-            fuel: Some(41_234),
-        },
+        judged: Judged::spoke(
+            Opinion { outcome: Conclusion::Allow, violations: Vec::new(), warnings: Vec::new(), notes: Vec::new() },
+            Some(41_234),
+        ),
     };
+    let object_is_endpoint = matches!(operation, "attach" | "detach");
     Decision {
         id: DecisionId(id),
         at: Timestamp(NOW.0 + id),
+        since_boot: SinceBoot { boot: BOOT, us: 60_000_000 + id },
+        took_us: Some(312),
         caller: caller(),
         operation: operation.into(),
         subject: "db_net_ipv".into(),
         object,
+        workload: object_is_endpoint.then(|| (format!("pg-{id}"), "postgres".into())),
         change: Change::default(),
+        judged_by: Some(Arc::new(JudgedBy { engine: "wasmtime 48.0.8".into(), configuration: digest(48) })),
         heard: vec![heard("tier-isolation", 1), heard("subnet-rules", 2)],
         verdict,
         plan,
@@ -325,6 +326,13 @@ pub fn attach(n: u64) -> Batch {
     }
 }
 
+/// What came of the plan of this number: `done…`, or anything else.
+pub fn end(n: u64, text: &str) -> PlanEnd {
+    let (plan, at) = (plan_id(n), Timestamp(NOW.0 + n + 7));
+    let since_boot = SinceBoot { boot: BOOT, us: 60_000_000 + n };
+    PlanEnd { plan, at, since_boot, took_us: Some(1_140), done: text.starts_with("done"), text: text.into() }
+}
+
 /// The turn that settles it.
 pub fn attached(n: u64) -> Batch {
     let address = Assigned { subnet: 0, address: v4(0, n + 16) };
@@ -332,7 +340,7 @@ pub fn attached(n: u64) -> Batch {
     endpoint.decision = DecisionId(n + 1);
     Batch {
         boot: Some(BOOT),
-        settlements: vec![(plan_id(n), "done".into())],
+        settlements: vec![end(n, "done")],
         edits: vec![Edit::PutEndpoint(Arc::new(endpoint)), Edit::ClosePlan(plan_id(n))],
         events: vec![event(2 * n + 2, "endpoint.attached", "postgres is attached to db_net_ipv as 10.0.3.7")],
         ..Batch::default()
