@@ -41,6 +41,13 @@ impl Fields {
         }
     }
 
+    /// Takes a field of a change (RFC 7396): left out it stays (`None`), `null` clears it (`Some(None)`).
+    pub fn change<T>(&mut self, field: &'static str, read: impl FnOnce(Value) -> Read<T>) -> Option<Option<T>> {
+        let cleared = matches!(self.map.get(field), Some(Value::Null));
+        let given = self.optional(field, read);
+        if cleared { Some(None) } else { given.map(Some) }
+    }
+
     /// Takes a field that must be there; `right` says what belongs there.
     pub fn required<T>(&mut self, field: &'static str, right: &str, read: impl FnOnce(Value) -> Read<T>) -> Option<T> {
         if matches!(self.map.get(field), None | Some(Value::Null)) {
@@ -258,6 +265,13 @@ pub fn map<T>(mut read: impl FnMut(Value) -> Read<T>) -> impl FnOnce(Value) -> R
         }
         if faults.is_empty() { Ok(out) } else { Err(faults) }
     }
+}
+
+/// Changes of labels: `null` takes one away.
+pub fn label_changes(value: Value) -> Read<BTreeMap<String, Option<String>>> {
+    let changes = map(|v| if v.is_null() { Ok(None) } else { text(v).map(Some) })(value)?;
+    let set = changes.iter().filter_map(|(k, v)| Some((k.clone(), v.clone()?))).collect();
+    Labels::new(set).map(|_| changes)
 }
 
 /// Labels.

@@ -18,9 +18,9 @@ fn routes() -> OpenApiRouter<App> {
     use api::{decisions, endpoints, events, evidence, health, modules, networks, parents, policies, rehearsal, revisions};
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(networks::create, networks::list))
-        .routes(routes!(networks::inspect, networks::delete))
+        .routes(routes!(networks::inspect, networks::change, networks::delete))
         .routes(routes!(endpoints::attach, endpoints::list_of_network))
-        .routes(routes!(endpoints::inspect, endpoints::detach))
+        .routes(routes!(endpoints::inspect, endpoints::change, endpoints::detach))
         .routes(routes!(endpoints::list))
         .routes(routes!(parents::list))
         .routes(routes!(parents::inspect))

@@ -21,6 +21,17 @@ pub struct Existing {
     pub endpoint: Option<Arc<Endpoint>>,
 }
 
+impl Existing {
+    /// A network, as if it were made.
+    pub fn network(network: &Arc<Network>) -> Self {
+        Self { operation: Operation::CreateNetwork, network: Arc::clone(network), endpoint: None }
+    }
+    /// An endpoint, as if it were attached.
+    pub fn endpoint(network: &Arc<Network>, endpoint: &Arc<Endpoint>) -> Self {
+        Self { operation: Operation::Attach, network: Arc::clone(network), endpoint: Some(Arc::clone(endpoint)) }
+    }
+}
+
 /// Whether what was said denies. A policy that broke does: nothing is allowed unjudged.
 pub fn denies(judged: &Judged) -> bool {
     match &judged.judgement {
@@ -38,33 +49,36 @@ pub fn ask_all(basis: Basis<'_>, policy: &Policy, mut hear: impl FnMut(&Existing
     // Residents are grouped by what policies look at: also by what this one does.
     let mut all = basis.state.clone();
     all.apply(&Edit::PutPolicy(Arc::clone(&policy)));
+    let basis = Basis { state: &all, ..basis };
     let names: Vec<_> = basis.state.network_names().cloned().collect();
     let networks = names.iter().filter_map(|name| basis.state.network(name.as_str()));
     for network in networks {
-        let Some(parent) = basis.state.parent(network.parent) else { continue };
-        let in_scope = |operation| policy.in_scope(Timestamp(0), operation, network.name.as_str(), &network.labels);
-        let mut put = |existing: &Existing, caller: &Caller, without: &Edit| {
-            let mut others = all.clone();
-            others.apply(without);
-            let basis = Basis { state: &others, ..basis };
-            let asked = (caller, &Change::default());
-            let question = ask::question(basis, asked, existing.operation, network, parent, existing.endpoint.as_deref(), &policy);
-            let judged = basis.judge.judge(&policy, &question);
-            hear(existing, &question, judged);
-        };
-        if in_scope(Operation::CreateNetwork) {
-            let existing = Existing { operation: Operation::CreateNetwork, network: Arc::clone(network), endpoint: None };
-            put(&existing, &maker(&network.created_by, None), &Edit::DropNetwork(network.id));
-        }
-        if in_scope(Operation::Attach) {
-            for endpoint in basis.state.endpoints_of(network.id) {
-                let existing =
-                    Existing { operation: Operation::Attach, network: Arc::clone(network), endpoint: Some(Arc::clone(endpoint)) };
-                let without = Edit::DropEndpoint { id: endpoint.id, free_at: Timestamp(0) };
-                put(&existing, &maker(&endpoint.created_by, endpoint.created_by_uid), &without);
+        let endpoints = basis.state.endpoints_of(network.id).map(|e| Existing::endpoint(network, e));
+        for existing in std::iter::once(Existing::network(network)).chain(endpoints) {
+            if let Some((question, judged)) = ask_one(basis, &policy, Timestamp(0), &existing) {
+                hear(&existing, &question, judged);
             }
         }
     }
+}
+
+/// Puts one thing that exists to `policy`, as if it were made now beside everything else in `basis`. `None` where it is not in scope.
+pub(crate) fn ask_one(basis: Basis<'_>, policy: &Policy, now: Timestamp, existing: &Existing) -> Option<(Question, Judged)> {
+    let Existing { operation, network, endpoint } = existing;
+    if !policy.in_scope(now, *operation, network.name.as_str(), &network.labels) {
+        return None;
+    }
+    let parent = basis.state.parent(network.parent)?;
+    let (caller, without) = match endpoint {
+        None => (maker(&network.created_by, None), Edit::DropNetwork(network.id)),
+        Some(e) => (maker(&e.created_by, e.created_by_uid), Edit::DropEndpoint { id: e.id, free_at: Timestamp(0) }),
+    };
+    let mut others = basis.state.clone();
+    others.apply(&without);
+    let basis = Basis { state: &others, ..basis };
+    let question = ask::question(basis, (&caller, &Change::default()), *operation, network, parent, endpoint.as_deref(), policy);
+    let judged = basis.judge.judge(policy, &question);
+    Some((question, judged))
 }
 
 fn maker(name: &str, uid: Option<u32>) -> Caller {

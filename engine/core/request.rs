@@ -70,6 +70,46 @@ pub struct CreateNetwork {
     pub labels: Labels,
 }
 
+/// Labels to be set, or (`None`) taken away; others stay.
+pub type LabelChanges = BTreeMap<String, Option<String>>;
+
+/// What changes of a subnet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeSubnet {
+    /// Which.
+    pub cidr: IpNet,
+    /// Its gateway.
+    pub gateway: Option<GatewayWish>,
+    /// The range to hand out from, which may only grow; `Some(None)`: all of the subnet.
+    pub ip_range: Option<Option<IpNet>>,
+}
+
+/// Changes a network. What is `None` stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeNetwork {
+    /// Name or id.
+    pub network: String,
+    /// Labels.
+    pub labels: LabelChanges,
+    /// MTU of its links in bytes; `Some(None)`: they keep what they have.
+    pub mtu: Option<Option<u32>>,
+    /// Subnets; those that are not named stay.
+    pub subnets: Vec<ChangeSubnet>,
+}
+
+/// Changes a workload, by one of its endpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeWorkload {
+    /// Name or id of the network.
+    pub network: String,
+    /// Name or id of the endpoint.
+    pub endpoint: String,
+    /// Whether the caller may name the endpoint's namespace; decided by the door, as for attach.
+    pub netns_is_callers: bool,
+    /// Labels.
+    pub labels: LabelChanges,
+}
+
 /// The workload of an attach.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkloadWish {
@@ -117,6 +157,8 @@ pub struct Attach {
 pub enum Request {
     /// `POST /v1/networks`
     CreateNetwork(CreateNetwork),
+    /// `PATCH /v1/networks/{network}`
+    ChangeNetwork(ChangeNetwork),
     /// `DELETE /v1/networks/{network}`
     DeleteNetwork {
         /// Name or id.
@@ -124,6 +166,8 @@ pub enum Request {
     },
     /// `POST /v1/networks/{network}/endpoints`
     Attach(Attach),
+    /// `PATCH /v1/networks/{network}/endpoints/{endpoint}`
+    ChangeWorkload(ChangeWorkload),
     /// `DELETE /v1/networks/{network}/endpoints/{endpoint}`
     Detach {
         /// Name or id of the network.

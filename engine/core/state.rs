@@ -173,6 +173,10 @@ impl State {
     }
 
     fn put_network(&mut self, network: &Arc<Network>) {
+        // Its endpoints are counted by its labels, too.
+        let relabelled = self.networks.get(&network.id).is_some_and(|before| before.labels != network.labels);
+        let moved: Vec<Arc<Endpoint>> = if relabelled { self.endpoints_of(network.id).cloned().collect() } else { Vec::new() };
+        moved.iter().for_each(|e| self.count_endpoint(e, false));
         let before = self.networks.insert(network.id, Arc::clone(network));
         match before {
             None => {
@@ -193,6 +197,23 @@ impl State {
         self.network_names.insert(network.name.clone(), network.id);
         self.networks_of.entry(network.parent).or_default().insert(network.id);
         self.count_network(network, true);
+        moved.iter().for_each(|e| self.count_endpoint(e, true));
+        if before.is_some_and(|before| before.subnets != network.subnets) {
+            self.refill_pools(network);
+        }
+    }
+
+    /// What a changed subnet hands out from: all of it but what is taken or held back.
+    fn refill_pools(&mut self, network: &Network) {
+        for (i, subnet) in network.subnets.iter().enumerate() {
+            let mut pool = Pool::new(subnet);
+            let taken = self.endpoints_of(network.id).flat_map(|e| &e.addresses).filter(|a| a.subnet == i).map(|a| a.address);
+            taken.for_each(|address| pool.take(address));
+            let first = (network.id, i, IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+            let held = self.held_until.range(first..).take_while(|((n, s, _), _)| (*n, *s) == (network.id, i));
+            held.for_each(|((_, _, address), _)| pool.take(*address));
+            self.pools.insert((network.id, i), pool);
+        }
     }
 
     fn drop_network(&mut self, id: NetworkId) {

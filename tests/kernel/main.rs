@@ -4,6 +4,7 @@
 
 mod addresses;
 mod bad_input;
+mod changes;
 mod crash;
 mod denial;
 mod drift;

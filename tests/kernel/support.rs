@@ -68,6 +68,11 @@ impl Site<'_> {
         self.client.post(path, body).unwrap_or_else(|e| panic!("POST {path}: {e}\n{}", self.log()))
     }
 
+    pub fn patch(&mut self, path: &str, body: &Value) -> Response {
+        let sent = self.client.send("PATCH", path, &[("content-type", "application/json")], body.to_string().as_bytes());
+        sent.unwrap_or_else(|e| panic!("PATCH {path}: {e}\n{}", self.log()))
+    }
+
     pub fn get(&mut self, path: &str) -> Value {
         let answer = self.client.get(path).unwrap_or_else(|e| panic!("GET {path}: {e}\n{}", self.log()));
         assert_eq!(answer.status, 200, "GET {path}: {}", answer.text());

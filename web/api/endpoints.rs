@@ -4,7 +4,7 @@ use super::networks::RemovedOrDryRun;
 use super::{Answered, both, dry_run, find_network, gone_again, meaning};
 use crate::app::{App, Asker, Why};
 use crate::body::JsonBody;
-use crate::dto::endpoint::{self, EndpointBody, EndpointWishBody};
+use crate::dto::endpoint::{self, EndpointBody, EndpointChangeBody, EndpointWishBody};
 use crate::dto::plan::DryRunBody;
 use crate::dto::{ChangeParams, ForceParams, Page, PageParams, Removed, check_force, created, json};
 use crate::params::{Params, Path};
@@ -19,7 +19,7 @@ use bulkhead_core::ids::EndpointId;
 use bulkhead_core::names::{nearest, shown};
 use bulkhead_core::network::Network;
 use bulkhead_core::refusal::Refusal;
-use bulkhead_core::request::{Attach, Request};
+use bulkhead_core::request::{Attach, ChangeWorkload, Request};
 use bulkhead_core::state::State as Record;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -215,6 +215,38 @@ pub async fn detach(
     }
     let answer = app.ask(request, (*caller).clone(), why, None).await?;
     Ok(json(StatusCode::OK, &Removed { decision: answer.decision.map(|d| d.0), warnings: answer.warnings }))
+}
+
+/// Changes the labels of an endpoint's workload, on all its endpoints (RFC 7396: what is left out stays, null takes a label away).
+///
+/// Judged like an attach: for the workload on each of its networks, and for everyone who lives beside it.
+#[utoipa::path(patch, path = "/v1/networks/{network}/endpoints/{endpoint}", tag = "endpoints",
+    params(("network" = String, Path, description = "Name or id"), ("endpoint" = String, Path, description = "Name or id"), ChangeParams),
+    request_body = EndpointChangeBody,
+    responses((status = 200, description = "It is changed, or was so; or, in a dry run, what would come of it", body = inline(AttachedOrDryRun))))]
+pub async fn change(
+    State(app): State<App>,
+    Asker(caller): Asker,
+    Path((network, endpoint)): Path<(String, String)>,
+    mut params: Params,
+    JsonBody(body): JsonBody,
+) -> Answered {
+    let why = Why::of(&mut params);
+    let labels = both(params.finish(), meaning(body, endpoint::read_change))?;
+    let state = app.engine().state();
+    let found = find_endpoint(&state, find_network(&state, &network)?, &endpoint)?;
+    let netns_is_callers = may_detach(&app, found, &caller).await?;
+    let wish = ChangeWorkload { network: found.network.to_string(), endpoint: found.id.to_string(), netns_is_callers, labels };
+    let request = Request::ChangeWorkload(wish);
+    if why.dry_run {
+        return dry_run(&app, request, &caller, why).await;
+    }
+    let answer = app.ask(request, (*caller).clone(), why, None).await?;
+    let Object::Endpoint(id) = answer.object else { return Err(gone_again("endpoint")) };
+    let changed = answer.state.endpoint_by_id(id).ok_or_else(|| gone_again("endpoint"))?;
+    let mut body = endpoint::show(&answer.state, changed);
+    body.warnings = answer.warnings;
+    Ok(json(StatusCode::OK, &body))
 }
 
 async fn may_detach(app: &App, endpoint: &Endpoint, caller: &Arc<Caller>) -> Result<bool, Problem> {

@@ -3,7 +3,7 @@
 use super::{Answered, both, dry_run, find_network, gone_again, meaning};
 use crate::app::{App, Asker, Why};
 use crate::body::JsonBody;
-use crate::dto::network::{self, NetworkBody, NetworkWishBody};
+use crate::dto::network::{self, NetworkBody, NetworkChangeBody, NetworkWishBody};
 use crate::dto::plan::DryRunBody;
 use crate::dto::{ChangeParams, ForceParams, Page, PageParams, Removed, check_force, created, json};
 use crate::params::{Params, Path};
@@ -92,6 +92,51 @@ pub async fn inspect(State(app): State<App>, Path(name): Path<String>, params: P
     let state = app.engine().state();
     let found = find_network(&state, &name)?;
     Ok(json(StatusCode::OK, &network::show(&state, &app.engine().host(), found)))
+}
+
+/// Changes a network's labels, MTU, gateways, and ranges (RFC 7396: what is left out stays, null clears).
+///
+/// Labels decide who may be beside whom, so all whom the change concerns are judged again: the network, its endpoints, and who is on
+/// segments with it. Only who would be denied *by* the change stands in its way.
+#[utoipa::path(patch, path = "/v1/networks/{network}", tag = "networks",
+    params(("network" = String, Path, description = "Name or id"), ChangeParams), request_body = NetworkChangeBody,
+    responses((status = 200, description = "It is changed, or was so; or, in a dry run, what would come of it", body = inline(NetworkOrDryRun))))]
+pub async fn change(
+    State(app): State<App>,
+    Asker(caller): Asker,
+    Path(name): Path<String>,
+    mut params: Params,
+    JsonBody(body): JsonBody,
+) -> Answered {
+    let why = Why::of(&mut params);
+    let wish = both(params.finish(), meaning(body, |v| network::read_change(name, v)))?;
+    let relinks = wish.mtu.is_some();
+    let request = Request::ChangeNetwork(wish);
+    if why.dry_run {
+        return dry_run(&app, request, &caller, why).await;
+    }
+    let answer = app.ask(request, (*caller).clone(), why, None).await?;
+    if relinks && answer.decision.is_some() {
+        // Links that are there follow the record at the next look, which is now.
+        app.engine().look().await;
+    }
+    let Object::Network(id) = answer.object else { return Err(gone_again("network")) };
+    let state = app.engine().state();
+    let changed = state.network_by_id(id).ok_or_else(|| gone_again("network"))?;
+    let mut body = network::show(&state, &app.engine().host(), changed);
+    body.warnings = answer.warnings;
+    Ok(json(StatusCode::OK, &body))
+}
+
+/// What a change answers.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes the API")]
+enum NetworkOrDryRun {
+    /// The network as it is now.
+    Network(Box<NetworkBody>),
+    /// What would come of it.
+    DryRun(DryRunBody),
 }
 
 /// Removes a network without endpoints, by name or id. Its parent goes with it if we made it and nothing else uses it.

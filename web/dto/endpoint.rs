@@ -8,7 +8,7 @@ use bulkhead_core::endpoint::{Endpoint, EndpointState};
 use bulkhead_core::names::{LinkName, Name};
 use bulkhead_core::policy::Provenance;
 use bulkhead_core::refusal::Fault;
-use bulkhead_core::request::WorkloadWish;
+use bulkhead_core::request::{LabelChanges, WorkloadWish};
 use bulkhead_core::state::State;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -219,6 +219,37 @@ pub struct NamespaceBody {
     pub boot: String,
     /// What it was named by: a hint.
     pub named: String,
+}
+
+/// What changes of an endpoint's workload (RFC 7396): what is left out stays.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = EndpointChange, example = json!({"workload": {"labels": {"tier": "cards", "owner": null}}}))]
+pub struct EndpointChangeBody {
+    /// The workload.
+    pub workload: WorkloadChangeBody,
+}
+
+/// What changes of a workload: on all its endpoints, as one namespace is one workload.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = WorkloadChange)]
+pub struct WorkloadChangeBody {
+    /// Labels to set; null takes one away, others stay. Everyone who lives beside the workload is judged again.
+    pub labels: BTreeMap<String, Option<String>>,
+}
+
+/// Reads a change of an endpoint.
+pub fn read_change(value: Value) -> Read<LabelChanges> {
+    let mut body = Fields::of(value)?;
+    let labels = body.required("workload", "what changes of it, such as {\"labels\": {\"tier\": \"cards\"}}", |v| {
+        let mut workload = Fields::of(v)?;
+        let labels = workload.required("labels", "labels to set, or null to take one away", fields::label_changes);
+        let faults = workload.finish();
+        labels.filter(|_| faults.is_empty()).ok_or(faults)
+    });
+    let faults = body.finish();
+    labels.filter(|_| faults.is_empty()).ok_or(faults)
 }
 
 /// The state's name, and why it is so.

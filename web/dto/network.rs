@@ -7,7 +7,7 @@ use crate::time::rfc3339;
 use bulkhead_core::host::{Host, Mode};
 use bulkhead_core::network::{Network, NetworkState, ShieldWish};
 use bulkhead_core::refusal::Fault;
-use bulkhead_core::request::{CreateNetwork, GatewayWish, SubnetWish};
+use bulkhead_core::request::{ChangeNetwork, ChangeSubnet, CreateNetwork, GatewayWish, SubnetWish};
 use bulkhead_core::segment::{Reach, reach};
 use bulkhead_core::state::State;
 use serde::{Deserialize, Serialize};
@@ -140,6 +140,58 @@ fn subnet(value: Value) -> Read<SubnetWish> {
     let faults = body.finish();
     match cidr {
         Some(cidr) if faults.is_empty() => Ok(SubnetWish { cidr, gateway, ip_range, reserved }),
+        _ => Err(faults),
+    }
+}
+
+/// What changes of a network (RFC 7396): what is left out stays.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NetworkChange, example = json!({"labels": {"tier": "cards", "owner": null}, "subnets": [{"cidr": "192.168.1.0/24", "ip_range": null}]}))]
+pub struct NetworkChangeBody {
+    /// Labels to set; null takes one away, others stay. Everyone who lives beside the network is judged again.
+    #[serde(default)]
+    pub labels: BTreeMap<String, Option<String>>,
+    /// MTU of its links in bytes, at most its parent's; null leaves links what they have.
+    #[schema(minimum = 68, maximum = 65535)]
+    pub mtu: Option<u32>,
+    /// What changes of its subnets.
+    #[serde(default)]
+    pub subnets: Vec<SubnetChangeBody>,
+}
+
+/// What changes of a subnet.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SubnetChange)]
+pub struct SubnetChangeBody {
+    /// Which of the network's subnets.
+    #[schema(example = "192.168.1.0/24")]
+    pub cidr: String,
+    /// `auto`, `none` or an address. Endpoints keep the route that they have.
+    pub gateway: Option<String>,
+    /// The range to hand out from, which may only grow; null is all of the subnet.
+    pub ip_range: Option<String>,
+}
+
+/// Reads a change of a network.
+pub fn read_change(network: String, value: Value) -> Read<ChangeNetwork> {
+    let mut body = Fields::of(value)?;
+    let labels = body.optional("labels", fields::label_changes).unwrap_or_default();
+    let mtu = body.change("mtu", fields::number(68, 65_535));
+    let subnets = body.optional("subnets", fields::list(subnet_change)).unwrap_or_default();
+    let faults = body.finish();
+    if faults.is_empty() { Ok(ChangeNetwork { network, labels, mtu, subnets }) } else { Err(faults) }
+}
+
+fn subnet_change(value: Value) -> Read<ChangeSubnet> {
+    let mut body = Fields::of(value)?;
+    let cidr = body.required("cidr", "one of the network's subnets, such as 192.168.1.0/24", fields::cidr);
+    let gateway = body.optional("gateway", gateway);
+    let ip_range = body.change("ip_range", fields::cidr);
+    let faults = body.finish();
+    match cidr {
+        Some(cidr) if faults.is_empty() => Ok(ChangeSubnet { cidr, gateway, ip_range }),
         _ => Err(faults),
     }
 }

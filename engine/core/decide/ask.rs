@@ -11,14 +11,49 @@ use crate::parent::{Parent, ParentKind};
 use crate::policy::{
     CallerView, Change, Group, Heard, Label, NetworkView, Operation, Policy, Provenance, Question, SubnetView, View, WorkloadView,
 };
+use crate::record::Edit;
 use crate::request::Asked;
-use crate::segment::{EXAMPLES_MAX, Fabric, GroupKey, Residents};
+use crate::segment::{EXAMPLES_MAX, Fabric, GroupKey, Residents, Segment};
+use crate::state::State;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Asks every policy in scope about an operation on a network.
 pub fn about_network(basis: Basis<'_>, asked: &Asked, operation: Operation, network: &Network, parent: &Parent) -> Vec<Heard> {
-    put(basis, asked, operation, network, parent, None)
+    put(basis, asked, operation, network, parent, None, Before::default())
+}
+
+/// What a thing is before it changes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Before<'a> {
+    /// The network, and how many endpoints it has.
+    pub network: Option<(&'a Network, u32)>,
+    /// The endpoint, with its workload.
+    pub endpoint: Option<&'a Endpoint>,
+}
+
+/// Asks every policy in scope about a change of a network.
+pub fn about_change_of_network(basis: Basis<'_>, asked: &Asked, before: &Network, after: &Network, parent: &Parent) -> Vec<Heard> {
+    let endpoints = u32::try_from(basis.state.endpoint_count(before.id)).unwrap_or(u32::MAX);
+    let before = Before { network: Some((before, endpoints)), endpoint: None };
+    // It is shown beside everything else. Its own endpoints are asked about one by one.
+    let mut others = basis.state.clone();
+    others.apply(&Edit::DropNetwork(after.id));
+    let basis = Basis { state: &others, ..basis };
+    put(basis, asked, Operation::ChangeNetwork, after, parent, None, before)
+}
+
+/// Asks every policy in scope about a change of a workload, as it is on one of its networks. `basis` has everything else as it would
+/// be, but not the endpoint.
+pub fn about_change_of_workload(
+    basis: Basis<'_>,
+    asked: &Asked,
+    (before, after): (&Endpoint, &Endpoint),
+    network: &Network,
+    parent: &Parent,
+) -> Vec<Heard> {
+    let before = Before { network: None, endpoint: Some(before) };
+    put(basis, asked, Operation::ChangeWorkload, network, parent, Some(after), before)
 }
 
 /// Asks every policy in scope about an operation on an endpoint.
@@ -30,7 +65,7 @@ pub fn about_endpoint(
     network: &Network,
     parent: &Parent,
 ) -> Vec<Heard> {
-    put(basis, asked, operation, network, parent, Some(endpoint))
+    put(basis, asked, operation, network, parent, Some(endpoint), Before::default())
 }
 
 fn put(
@@ -40,11 +75,17 @@ fn put(
     network: &Network,
     parent: &Parent,
     endpoint: Option<&Endpoint>,
+    before: Before<'_>,
 ) -> Vec<Heard> {
     let in_scope = basis.state.policies().filter(|p| p.in_scope(asked.now, operation, network.name.as_str(), &network.labels));
     in_scope
         .map(|policy| {
-            let question = question(basis, (&asked.caller, &asked.change), operation, network, parent, endpoint, policy);
+            let mut question = question(basis, (&asked.caller, &asked.change), operation, network, parent, endpoint, policy);
+            if let Some((network, endpoints)) = before.network {
+                question.network.endpoints = endpoints;
+                question.network_before = Some(NetworkView { endpoints, ..network_view(basis, network, parent) });
+            }
+            question.workload_before = before.endpoint.map(|e| workload_view(basis, e, &policy.keys(), false));
             let judged = basis.judge.judge(policy, &question);
             let (mode, help) = (policy.mode_at(asked.now), policy.help.clone());
             let (policy, module, revision) = (policy.name.clone(), policy.module, policy.revision);
@@ -98,6 +139,20 @@ pub(crate) fn question(
         overlapping,
         facts: Vec::new(),
     }
+}
+
+/// The segments that `network` reaches or that reach it.
+pub(super) fn reached(basis: Basis<'_>, network: &Network, parent: &Parent) -> Vec<Segment> {
+    let shielded = network.shield == ShieldWish::On && parent.is_shielded(basis.host);
+    basis.state.reached(&parent.segment(), network.mode, shielded, |p| p.is_shielded(basis.host))
+}
+
+/// Networks elsewhere whose subnets overlap those of `network`.
+pub(super) fn overlapping_networks<'a>(state: &'a State, network: &'a Network) -> impl Iterator<Item = &'a Arc<Network>> {
+    let overlaps = move |other: &&Arc<Network>| {
+        other.id != network.id && other.subnets.iter().any(|o| network.subnets.iter().any(|n| overlap(&o.cidr, &n.cidr)))
+    };
+    state.networks().filter(overlaps)
 }
 
 fn network_view(basis: Basis<'_>, network: &Network, parent: &Parent) -> NetworkView {

@@ -167,6 +167,15 @@ fn foreign_ipvlan(basis: Basis<'_>, parent: IfIndex) -> Option<(&str, (crate::ho
     on_host.ipvlan.map(|x| (on_host.name.as_str(), x))
 }
 
+/// Whether an MTU is one that a link can have.
+pub(super) fn check_mtu_range(mtu: u32, ipv6: bool, faults: &mut Faults) {
+    if !(MTU_MIN..=MTU_MAX).contains(&mtu) {
+        faults.invalid("mtu", format!("{mtu} is out of range"), format!("{MTU_MIN} to {MTU_MAX} bytes"));
+    } else if ipv6 && mtu < subnets::MTU_MIN_IPV6 {
+        faults.invalid("mtu", format!("{mtu} is too small for IPv6"), "at least 1280 (RFC 8200 section 5)");
+    }
+}
+
 /// A link with a larger MTU than its parent is a black hole: the kernel accepts it and drops what is too large.
 fn check_mtu(basis: Basis<'_>, wish: &CreateNetwork, parent: Option<&Parent>, link: Option<&HostLink>, faults: &mut Faults) {
     let Some(mtu) = wish.mtu else { return };

@@ -1,9 +1,8 @@
 //! `DELETE /v1/networks/{network}/endpoints/{endpoint}`
 
-use super::{Basis, Decided, Effect, Matter, Object, ask, check_force, conclude, find_network};
+use super::{Basis, Decided, Effect, Matter, Object, ask, check_force, conclude, find_endpoint, find_network};
 use crate::endpoint::EndpointState;
 use crate::ids::{Ids, PlanId};
-use crate::names::{nearest, shown};
 use crate::plan::Purpose;
 use crate::policy::Operation;
 use crate::record::Edit;
@@ -22,12 +21,7 @@ pub(super) fn decide(
     let state = basis.state;
     check_force(asked, Operation::Detach)?;
     let network = find_network(state, network)?;
-    let Some(endpoint) = state.endpoint(network.id, name_or_id) else {
-        let names: Vec<&str> = state.endpoints_of(network.id).filter_map(|e| e.name.as_ref()).map(|n| n.as_str()).collect();
-        let right = nearest(name_or_id, names.iter().copied()).map_or_else(String::new, |near| format!("did you mean {near}?"));
-        let wrong = format!("network {} has no endpoint {}", network.name, shown(name_or_id));
-        return Err(Refusal::not_found("endpoint", wrong, right));
-    };
+    let endpoint = find_endpoint(state, network, name_or_id)?;
     if let Some(plan) = endpoint.open_plan() {
         return Ok(Decided::Wait(plan));
     }

@@ -3,8 +3,11 @@
 //! One file per operation. Each checks the request against the state (all faults at once), puts the question to the
 //! policies ([`ask`]), and only if nobody objects has edits and a plan to show.
 
+mod affected;
 pub mod ask;
 mod attach;
+mod change_network;
+mod change_workload;
 mod create_network;
 mod delete_network;
 mod detach;
@@ -14,6 +17,7 @@ pub mod settle;
 mod steps;
 mod subnets;
 
+use crate::endpoint::Endpoint;
 use crate::evidence::SinceBoot;
 use crate::host::Host;
 use crate::ids::{EndpointId, Ids, NetworkId, PlanId};
@@ -103,8 +107,10 @@ pub fn decide(basis: Basis<'_>, asked: &Asked) -> Result<Decided, Refusal> {
     let mut ids = Ids::new(asked.seed, asked.now);
     match &asked.request {
         Request::CreateNetwork(wish) => create_network::decide(basis, asked, wish, &mut ids),
+        Request::ChangeNetwork(wish) => change_network::decide(basis, asked, wish),
         Request::DeleteNetwork { network } => delete_network::decide(basis, asked, network, &mut ids),
         Request::Attach(wish) => attach::decide(basis, asked, wish, &mut ids),
+        Request::ChangeWorkload(wish) => change_workload::decide(basis, asked, wish),
         Request::Detach { network, endpoint, netns_is_callers } => {
             detach::decide(basis, asked, network, endpoint, *netns_is_callers, &mut ids)
         }
@@ -125,6 +131,15 @@ fn find_network<'a>(state: &'a State, name_or_id: &str) -> Result<&'a Arc<Networ
             (None, false) => format!("there are {}", listed(&names, 8)),
         };
         Refusal::not_found("network", format!("there is no network {}", shown(name_or_id)), right)
+    })
+}
+
+/// The endpoint of this name or id, or a 404 that names the nearest.
+fn find_endpoint<'a>(state: &'a State, network: &Network, name_or_id: &str) -> Result<&'a Arc<Endpoint>, Refusal> {
+    state.endpoint(network.id, name_or_id).ok_or_else(|| {
+        let names: Vec<&str> = state.endpoints_of(network.id).filter_map(|e| e.name.as_ref()).map(Name::as_str).collect();
+        let right = nearest(name_or_id, names.iter().copied()).map_or_else(String::new, |near| format!("did you mean {near}?"));
+        Refusal::not_found("endpoint", format!("network {} has no endpoint {}", network.name, shown(name_or_id)), right)
     })
 }
 

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+/// Smallest MTU that IPv6 allows, in bytes (RFC 8200 section 5).
+pub const MTU_MIN_IPV6: u32 = 1280;
 /// Most subnets that a network may have.
 pub const SUBNETS_MAX: usize = 32;
 
@@ -68,7 +70,7 @@ pub fn fill_in(
     }
     let has_v6 = out.iter().any(|s| s.cidr.addr().is_ipv6());
     if let (Some(mtu), true) = (wish.mtu, has_v6)
-        && mtu < 1280
+        && mtu < MTU_MIN_IPV6
     {
         faults.invalid("mtu", format!("{mtu} is too small for IPv6"), "at least 1280 (RFC 8200 section 5)");
     }
@@ -153,10 +155,21 @@ fn gateway_of(
         GatewayWish::Address(a) if !cidr.contains(&a) => GatewayWish::None,
         wish => wish,
     };
-    let given = own.unwrap_or(from_network);
-    if wish.mode != Mode::L2 {
+    gateway(wish.mode, own.unwrap_or(from_network), cidr, field, faults, warnings)
+}
+
+/// The gateway that a wish means in a subnet of a network of `mode`.
+pub fn gateway(
+    mode: Mode,
+    given: GatewayWish,
+    cidr: &IpNet,
+    field: &str,
+    faults: &mut Faults,
+    warnings: &mut Vec<String>,
+) -> Option<IpAddr> {
+    if mode != Mode::L2 {
         if let GatewayWish::Address(a) = given {
-            warnings.push(format!("{field}: {a} is ignored in mode {}: the default route is the device itself", wish.mode));
+            warnings.push(format!("{field}: {a} is ignored in mode {mode}: the default route is the device itself"));
         }
         return None;
     }

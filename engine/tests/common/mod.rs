@@ -1,4 +1,5 @@
 //! An engine over the simulated kernel and a record in memory that remembers every commit, so that a crash can go back to any.
+#![allow(dead_code)] // Each test binary uses its part of it.
 
 use bulkhead_core::caller::Caller;
 use bulkhead_core::ids::{EndpointId, NetworkId, ParentId, PlanId};

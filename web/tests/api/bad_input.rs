@@ -152,7 +152,10 @@ fn bad_policies_name_their_fields() {
         (json!({"name": "p", "module": module, "settings": []}), vec!["settings"]),
         (json!({"name": "p", "module": module, "settings": {"max": "ten"}}), vec!["settings.max"]),
         (json!({"name": "p", "module": module, "scope": {"operations": ["attach", "fly"]}}), vec!["scope.operations[1]"]),
-        (json!({"name": "p", "module": module, "scope": {"operations": ["change-network"]}}), vec!["scope.operations[0]"]),
+        (
+            json!({"name": "p", "module": module, "settings": {"only": "create-network"}, "scope": {"operations": ["change-network"]}}),
+            vec!["scope.operations[0]"],
+        ),
         (json!({"name": "p", "module": module, "scope": {"network": []}}), vec!["scope.network"]),
     ] {
         let answer = client.post("/v1/policies", &body);
@@ -246,9 +249,11 @@ fn parameters_and_paths_that_are_unknown() {
         assert_eq!((answer.status, problem["type"].as_str()), (404, Some("/problems/not-found")), "{path}: {problem}");
         assert!(answer.text().contains(says), "{path}: {problem}");
     }
-    for (method, path, allow) in
-        [("PATCH", "/v1/networks", "POST,GET,HEAD"), ("PUT", "/v1/networks/n", "GET,HEAD,DELETE"), ("DELETE", "/v1/health", "GET,HEAD")]
-    {
+    for (method, path, allow) in [
+        ("PATCH", "/v1/networks", "POST,GET,HEAD"),
+        ("PUT", "/v1/networks/n", "GET,HEAD,PATCH,DELETE"),
+        ("DELETE", "/v1/health", "GET,HEAD"),
+    ] {
         let answer = client.send(method, path, &[], b"");
         assert_eq!((answer.status, answer.json()["type"].as_str()), (405, Some("/problems/method-not-allowed")));
         let mut allowed: Vec<&str> = answer.header("allow").unwrap().split(',').collect();

@@ -90,6 +90,9 @@ impl Client {
     pub fn post(&mut self, path: &str, body: &Value) -> Answer {
         self.send("POST", path, &[("Content-Type", "application/json")], body.to_string().as_bytes())
     }
+    pub fn patch(&mut self, path: &str, body: &Value) -> Answer {
+        self.send("PATCH", path, &[("Content-Type", "application/json")], body.to_string().as_bytes())
+    }
     pub fn put(&mut self, path: &str, body: &Value) -> Answer {
         self.send("PUT", path, &[("Content-Type", "application/json")], body.to_string().as_bytes())
     }

@@ -54,6 +54,8 @@ fn every_route_is_described_and_every_description_is_a_route() {
         "GET /v1/policies/{policy}/revisions/{revision}",
         "GET /v1/policies/{policy}/revisions/{revision}/diff",
         "GET /v1/violations",
+        "PATCH /v1/networks/{network}",
+        "PATCH /v1/networks/{network}/endpoints/{endpoint}",
         "POST /v1/modules",
         "POST /v1/networks",
         "POST /v1/networks/{network}/endpoints",
@@ -114,7 +116,7 @@ fn operations_are_complete() {
             .collect();
         let joined: String = query.iter().map(|n| format!("{n}=%01&")).collect();
         let concrete = path.replace(['{', '}'], "");
-        let body = if method == "POST" || method == "PUT" { b"{}".to_vec() } else { Vec::new() };
+        let body = if ["POST", "PUT", "PATCH"].contains(&method.as_str()) { b"{}".to_vec() } else { Vec::new() };
         let kind = if path == "/v1/modules" { "application/wasm" } else { "application/json" };
         let answer = client.send(&method, &format!("{concrete}?{joined}zzz=1"), &[("Content-Type", kind)], &body);
         assert_eq!(answer.status, 422, "{what}: {}", answer.text());

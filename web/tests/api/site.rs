@@ -170,12 +170,12 @@ impl Judge for Rules {
 struct Texts;
 
 pub fn description(name: &str) -> Description {
-    use Operation::{Attach, CreateNetwork, DeleteNetwork, Detach};
+    use Operation::{Attach, ChangeNetwork, ChangeWorkload, CreateNetwork, DeleteNetwork, Detach};
     Description {
         name: name.into(),
         version: "1.0.0".into(),
         summary: "Tells tiers apart".into(),
-        operations: vec![CreateNetwork, DeleteNetwork, Attach, Detach],
+        operations: vec![CreateNetwork, ChangeNetwork, DeleteNetwork, Attach, ChangeWorkload, Detach],
         rules: Vec::new(),
         label_keys: vec!["tier".into()],
         needs: vec![View::SameSegment],
@@ -198,6 +198,7 @@ impl Modules for Texts {
         for (key, value) in settings.as_object().unwrap() {
             match (key.as_str(), value.as_u64()) {
                 ("max", Some(_)) => {}
+                ("only", _) => told.operations = vec![Operation::CreateNetwork],
                 ("label", _) => told.label_keys = vec![value.as_str().unwrap().into()],
                 ("max", None) => return Err(vec![Fault::new("max", "not a number", "a number")]),
                 _ => return Err(vec![Fault::new(key.clone(), "unknown setting", "max")]),

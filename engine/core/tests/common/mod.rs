@@ -107,6 +107,15 @@ impl World {
         Self { state, host, judge: Says(|_| None), settings, seed: 1, now: 1_000_000, caller: root() }
     }
 
+    /// The policy is asked about changes, too.
+    pub fn judge_everything(&mut self) {
+        let mut policy = (**self.state.policies().next().unwrap()).clone();
+        let mut description = (*policy.description).clone();
+        description.operations.extend([Operation::ChangeNetwork, Operation::ChangeWorkload]);
+        policy.description = Arc::new(description);
+        self.state.apply(&Edit::PutPolicy(Arc::new(policy)));
+    }
+
     pub fn decide(&mut self, request: Request) -> Result<Decided, Refusal> {
         self.seed += 1;
         self.now += 1;
