@@ -41,7 +41,7 @@ impl Judge for KeepsTiersApart {
         let violations: Vec<Violation> =
             message.into_iter().map(|message| Violation { rule: "apart".into(), message, field: None, remedy: None }).collect();
         let outcome = if violations.is_empty() { Conclusion::Allow } else { Conclusion::Deny };
-        Judged { judgement: Judgement::Spoke(Opinion { outcome, violations, warnings: vec![], notes: vec![] }), fuel: Some(1) }
+        Judged { judgement: Judgement::Spoke(Opinion { outcome, violations, warnings: vec![], notes: vec![] }), fuel: Some(1), limit: None }
     }
 }
 
