@@ -11,6 +11,10 @@ mod modules;
 mod network;
 mod options;
 mod parts;
+mod policy;
+mod policy_module;
+mod policy_report;
+mod policy_test;
 mod serve;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -38,6 +42,7 @@ enum Command {
     Endpoint(endpoint::Endpoint),
     Module(module::Module),
     Serve(Box<options::Serve>),
+    Policy(policy::Policy),
     Demo(demo::Demo),
 }
 
@@ -61,6 +66,7 @@ fn main() -> ExitCode {
         Command::Endpoint(endpoint) => endpoint.run(),
         Command::Module(module) => module.run(),
         Command::Serve(options) => serve::run(&options),
+        Command::Policy(policy) => policy.run(),
         Command::Demo(options) => demo::run(&options),
     }
 }

@@ -1,0 +1,26 @@
+//! `bulkhead policy`: what authors of policies need. It asks no daemon and needs no root.
+
+use crate::policy_test;
+use clap::{Args, Subcommand};
+use std::process::ExitCode;
+
+/// Policies: tests them, without a daemon.
+#[derive(Debug, Args)]
+pub struct Policy {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Test(policy_test::Test),
+}
+
+impl Policy {
+    /// Runs it.
+    pub fn run(&self) -> ExitCode {
+        match &self.command {
+            Command::Test(test) => test.run(),
+        }
+    }
+}

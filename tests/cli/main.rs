@@ -1,0 +1,3 @@
+//! The built program on its command line: nothing here needs a daemon, root or a kernel.
+
+mod policy_test;
