@@ -13,6 +13,7 @@ mod options;
 mod parts;
 mod policy;
 mod policy_module;
+mod policy_new;
 mod policy_report;
 mod policy_test;
 mod serve;

@@ -1,10 +1,10 @@
 //! `bulkhead policy`: what authors of policies need. It asks no daemon and needs no root.
 
-use crate::policy_test;
+use crate::{policy_new, policy_test};
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
 
-/// Policies: tests them, without a daemon.
+/// Policies: begins one and tests it, without a daemon.
 #[derive(Debug, Args)]
 pub struct Policy {
     #[command(subcommand)]
@@ -13,6 +13,7 @@ pub struct Policy {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(policy_new::New),
     Test(policy_test::Test),
 }
 
@@ -20,6 +21,7 @@ impl Policy {
     /// Runs it.
     pub fn run(&self) -> ExitCode {
         match &self.command {
+            Command::New(new) => new.run(),
             Command::Test(test) => test.run(),
         }
     }

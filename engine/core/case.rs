@@ -7,6 +7,7 @@
 mod coverage;
 mod read;
 mod shape;
+mod write;
 
 pub use coverage::{Covered, NearMiss, coverage, percent};
 
@@ -37,6 +38,11 @@ impl Suite {
     /// merged, lists and values replaced, null removes).
     pub fn read(value: &Value) -> Result<Self, Vec<Fault>> {
         read::suite(value)
+    }
+
+    /// The suite as an author would write it: [`read`](Self::read) gives it back.
+    pub fn written(&self) -> Value {
+        write::suite(self)
     }
 }
 

@@ -154,6 +154,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_is_read_as_it_was() {
+        let asserted =
+            |key: &str| crate::policy::Label { key: key.into(), value: "v".into(), provenance: crate::policy::Provenance::Asserted };
+        let mut lean = full();
+        lean.network.labels = vec![asserted("a"), asserted("tier")];
+        (lean.network_before, lean.same_segment, lean.change.ticket, lean.network.parent) = (None, vec![], None, None);
+        let case = |name: &str, request, rules: &[&str]| Case {
+            name: name.into(),
+            settings: rules.is_empty().then(|| json!({"max": 3})),
+            request,
+            expect: if rules.is_empty() { Conclusion::Allow } else { Conclusion::Deny },
+            rules: rules.iter().map(|r| (*r).to_owned()).collect(),
+        };
+        let cases = vec![case("full", full(), &["r"]), case("lean", lean, &[])];
+        let written = Suite { module: Some("m.wasm".into()), settings: json!({"max": 2}), cases };
+        let value = written.written();
+        assert_eq!(value["cases"][1]["request"]["network"]["labels"], json!({"a": "v", "tier": "v"}));
+        assert_eq!(suite(&value), Ok(written));
+    }
+
+    #[test]
     fn what_is_left_away_is_empty_and_labels_may_be_written_short() {
         let read = read(json!({"operation": "attach", "network": {"labels": {"tier": "web", "a": "b"}}, "workload": {}})).expect("valid");
         let keys: Vec<&str> = read.network.labels.iter().map(|l| l.key.as_str()).collect();
