@@ -75,6 +75,8 @@ pub async fn set_up_built_ins(engine: &Engine, judge: &Arc<WasmJudge>) -> Starte
             schedule: None,
             scope: Scope::default(),
             help: Help::default(),
+            tests: None,
+            tested_beside: 0,
             new_only: false,
         };
         engine.ask(Request::PutPolicy(policy), system.clone(), change.clone(), None, None).await.map_err(|e| wrong(&e))?;

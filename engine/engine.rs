@@ -13,6 +13,7 @@ use crate::shared::Shared;
 use crate::sweep;
 use crate::turn::Writer;
 use bulkhead_core::caller::Caller;
+use bulkhead_core::case::{Case, Tried};
 use bulkhead_core::decide::{self, Basis, Decided};
 use bulkhead_core::event::Event;
 use bulkhead_core::host::Host;
@@ -152,6 +153,10 @@ impl Engine {
     /// What a policy says to a question: nothing is decided, recorded or changed. Runs the policy, so it may take a while.
     pub fn judge(&self, policy: &Policy, question: &Question) -> Judged {
         self.shared.judge.judge(policy, question)
+    }
+    /// Puts a test case to a policy.
+    pub fn try_case(&self, policy: &Policy, case: &Case) -> Tried {
+        case.put(&*self.shared.judge, policy)
     }
     pub(crate) fn judge_of_policies(&self) -> &dyn Judge {
         &*self.shared.judge

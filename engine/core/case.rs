@@ -105,6 +105,32 @@ impl Case {
     }
 }
 
+impl Tried {
+    /// What the policy said, in a few words.
+    pub fn said(&self) -> String {
+        match &self.judged.judgement {
+            Judgement::Broke(why) => format!("the policy broke: {why}"),
+            Judgement::Spoke(opinion) => outcome_text(opinion.outcome, fired(&self.judged)),
+        }
+    }
+}
+
+impl Case {
+    /// What it expects, in the same words.
+    pub fn expected(&self) -> String {
+        outcome_text(self.expect, self.rules.iter().map(String::as_str).collect())
+    }
+}
+
+fn outcome_text(outcome: Conclusion, rules: BTreeSet<&str>) -> String {
+    let rules: Vec<&str> = rules.into_iter().collect();
+    match outcome {
+        Conclusion::NotApplicable => "not applicable".to_owned(),
+        Conclusion::Allow => "allow".to_owned(),
+        Conclusion::Deny => format!("deny by {}", rules.join(", ")),
+    }
+}
+
 /// The rules that fired.
 pub fn fired(judged: &Judged) -> BTreeSet<&str> {
     match &judged.judgement {

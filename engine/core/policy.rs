@@ -2,6 +2,7 @@
 //!
 //! The types mirror `policies/wit/policy.wit`; the crate `bulkhead-wasm` converts between the two.
 
+use crate::case::Suite;
 use crate::evidence::{JudgedBy, Limit};
 use crate::host::Mode;
 use crate::ids::Timestamp;
@@ -435,6 +436,9 @@ pub struct Policy {
     /// Shown with its violations.
     #[serde(default, skip_serializing_if = "Help::is_empty")]
     pub help: Help,
+    /// Cases that each revision must pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tests: Option<Arc<Suite>>,
 }
 
 impl Policy {

@@ -8,6 +8,7 @@ use crate::ids::Timestamp;
 use crate::network::Network;
 use crate::policy::{Change, Conclusion, Judged, Judgement, Operation, Policy, PolicyMode, Question};
 use crate::record::Edit;
+use std::fmt;
 use std::sync::Arc;
 
 /// Something that exists, and the operation that would make it.
@@ -79,6 +80,51 @@ pub(crate) fn ask_one(basis: Basis<'_>, policy: &Policy, now: Timestamp, existin
     let question = ask::question(basis, (&caller, &Change::default()), *operation, network, parent, endpoint.as_deref(), policy);
     let judged = basis.judge.judge(policy, &question);
     Some((question, judged))
+}
+
+/// Most things that exist that a candidate is asked about by the writer, and most of them on which it may break.
+const ASKED_MAX: usize = 20_000;
+const BROKE_MAX: usize = 3;
+
+/// Something that exists, is denied by `current`, and would be allowed by `candidate`: on the very state that the change of the policy
+/// commits to. Where there is too much to ask, or the candidate keeps breaking, that is said in its place: what cannot be known counts
+/// as loosening.
+pub(crate) fn would_allow(basis: Basis<'_>, current: &Policy, candidate: &Policy) -> Option<String> {
+    let enforced = |p: &Policy| Arc::new(Policy { mode: PolicyMode::Enforce, schedule: None, ..p.clone() });
+    let (current, candidate) = (enforced(current), enforced(candidate));
+    let mut all = basis.state.clone();
+    all.apply(&Edit::PutPolicy(Arc::clone(&candidate)));
+    let then = Basis { state: &all, ..basis };
+    let existing = basis
+        .state
+        .networks()
+        .flat_map(|n| std::iter::once(Existing::network(n)).chain(basis.state.endpoints_of(n.id).map(|e| Existing::endpoint(n, e))));
+    let mut broke = 0;
+    for (at, existing) in existing.enumerate() {
+        if at >= ASKED_MAX || broke >= BROKE_MAX {
+            return Some("what there is too much of to ask about, or what it broke on".to_owned());
+        }
+        let now = ask_one(basis, &current, Timestamp(0), &existing);
+        if !now.is_some_and(|(_, judged)| denies(&judged)) {
+            continue;
+        }
+        let later = ask_one(then, &candidate, Timestamp(0), &existing);
+        match later {
+            Some((_, Judged { judgement: Judgement::Broke(_), .. })) => broke += 1,
+            Some((_, judged)) if denies(&judged) => {}
+            _ => return Some(existing.to_string()),
+        }
+    }
+    None
+}
+
+impl fmt::Display for Existing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.endpoint {
+            None => write!(f, "network {}", self.network.name),
+            Some(endpoint) => write!(f, "{} on network {}", endpoint.workload.name, self.network.name),
+        }
+    }
 }
 
 fn maker(name: &str, uid: Option<u32>) -> Caller {

@@ -1,6 +1,7 @@
 //! Requests, as doors hand them in: already of core types, not yet checked against the state.
 
 use crate::caller::Caller;
+use crate::case::Suite;
 use crate::endpoint::Netns;
 use crate::host::{Flag, Mode};
 use crate::ids::Timestamp;
@@ -209,6 +210,10 @@ pub struct PutPolicy {
     pub scope: Scope,
     /// Shown with its violations.
     pub help: Help,
+    /// Cases that it and every later revision must pass. The door has put them to it.
+    pub tests: Option<Arc<Suite>>,
+    /// The revision in force when the door did so (0: none): its cases were among them, unless this request drops them.
+    pub tested_beside: u64,
     /// Refuse if there is one of this name.
     pub new_only: bool,
 }

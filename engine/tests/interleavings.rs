@@ -77,6 +77,7 @@ impl Site {
             schedule: None,
             scope: Scope::default(),
             help: Default::default(),
+            tests: None,
         };
         let edits = vec![Edit::PutModule(Arc::new(module)), Edit::PutPolicy(Arc::new(policy))];
         memory.write(&Batch { edits, ..Batch::default() }).unwrap();

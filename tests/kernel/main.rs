@@ -9,6 +9,7 @@ mod crash;
 mod denial;
 mod drift;
 mod evidence;
+mod gates;
 mod identity;
 mod isolated;
 mod modes;

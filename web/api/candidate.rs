@@ -24,6 +24,31 @@ pub(super) async fn check(app: &App, wish: &Wish) -> Result<Arc<Description>, Pr
 /// The policy that a wish would make; its settings have been put to the module.
 pub(super) async fn of(app: &App, name: Name, wish: Wish) -> Result<Policy, Problem> {
     let description = check(app, &wish).await?;
-    let Wish { module, settings, mode, schedule, scope, help, .. } = wish;
-    Ok(Policy { name, module, description, settings, revision: 0, mode, schedule, scope, help })
+    let Wish { module, settings, mode, schedule, scope, help, tests, .. } = wish;
+    Ok(Policy { name, module, description, settings, revision: 0, mode, schedule, scope, help, tests })
+}
+
+/// Puts its tests to a candidate: one that it does not pass is a fault, and stops the change.
+pub(super) async fn test(app: &App, candidate: &Policy) -> Result<(), Problem> {
+    let Some(tests) = candidate.tests.clone() else { return Ok(()) };
+    let (engine, candidate) = (app.engine().clone(), candidate.clone());
+    let faults = app.blocking(move || {
+        let mut faults = Vec::new();
+        for (at, case) in tests.cases.iter().enumerate() {
+            let field = format!("tests.cases[{at}]");
+            let odd = case.faults(&candidate.description);
+            if !odd.is_empty() {
+                faults.extend(odd.into_iter().map(|f| f.below(&field)));
+                continue;
+            }
+            let tried = engine.try_case(&candidate, case);
+            if !tried.passed {
+                let wrong = format!("{:?} expects {}, and the policy would say {}", case.name, case.expected(), tried.said());
+                faults.push(Fault::new(field, wrong, "a module and settings that pass it, or another case, with a reason"));
+            }
+        }
+        faults
+    });
+    let faults = faults.await?;
+    if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults)) }
 }

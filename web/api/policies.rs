@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use bulkhead_core::caller::Caller;
 use bulkhead_core::decide::Object;
 use bulkhead_core::names::{Name, nearest, shown};
-use bulkhead_core::policy::PolicyMode;
+use bulkhead_core::policy::{Policy, PolicyMode};
 use bulkhead_core::refusal::{Fault, Refusal};
 use bulkhead_core::request::{PutPolicy, Request};
 use utoipa::IntoParams;
@@ -65,19 +65,25 @@ pub(super) enum PolicyOrDryRun {
 
 pub(super) async fn put(app: &App, caller: &Caller, name: Name, wish: Wish, new_only: bool, why: Why) -> Answered {
     let before = app.engine().state();
-    let says = candidate::check(app, &wish).await?;
-    if why.change.reason.is_none() && loosens_by_settings(app, &name, &wish).await? {
-        let wrong = "a change that loosens a policy needs one: with these settings it would allow what it denies now (POST /v1/rehearsals shows it)";
+    let in_force = before.policy(name.as_str()).cloned();
+    let mut wish = wish;
+    wish.tests = wish.tests.or_else(|| in_force.as_ref().and_then(|p| p.tests.clone())).filter(|suite| !suite.cases.is_empty());
+    let candidate = candidate::of(app, name.clone(), wish).await?;
+    candidate::test(app, &candidate).await?;
+    if why.change.reason.is_none() && loosens_history(app, in_force.as_deref(), &candidate).await? {
+        let wrong = "a change that loosens a policy needs one: it would allow what it has denied before (POST /v1/rehearsals shows it)";
         let right = "why, as the parameter `reason` or the header field Bulkhead-Reason; it goes on record";
         return Err(Problem::invalid(vec![Fault::new("reason", wrong, right)]));
     }
-    let Wish { module, settings, mode, schedule, scope, help, .. } = wish;
-    let put = PutPolicy { name: name.clone(), module, settings, description: says, mode, schedule, scope, help, new_only };
+    let Policy { module, settings, description, mode, schedule, scope, help, tests, .. } = candidate;
+    let tested_beside = in_force.map_or(0, |p| p.revision);
+    let name = name.clone();
+    let put = PutPolicy { name, module, settings, description, mode, schedule, scope, help, tests, tested_beside, new_only };
     let request = Request::PutPolicy(put);
     if why.dry_run {
         return dry_run(app, request, caller, why).await;
     }
-    let is_new = before.policy(name.as_str()).is_none();
+    let is_new = tested_beside == 0;
     let answer = app.ask(request, caller.clone(), why, None).await?;
     let Object::Policy(name) = answer.object else { return Err(gone_again("policy")) };
     let now = answer.state.policy(name.as_str()).ok_or_else(|| gone_again("policy"))?;
@@ -86,19 +92,14 @@ pub(super) async fn put(app: &App, caller: &Caller, name: Name, wish: Wish, new_
     if is_new { Ok(created(&format!("/v1/policies/{name}"), &body)) } else { Ok(json(StatusCode::OK, &body)) }
 }
 
-/// Whether another module or other settings would allow what the policy in force denies: of what exists, or of what was asked before.
-/// That a mode is weaker or a scope narrower, the engine sees by itself.
-async fn loosens_by_settings(app: &App, name: &Name, wish: &Wish) -> Result<bool, Problem> {
-    let state = app.engine().state();
-    let Some(current) = state.policy(name.as_str()).filter(|p| p.mode == PolicyMode::Enforce || p.schedule.is_some()) else {
-        return Ok(false);
-    };
-    if current.module == wish.module && current.settings == wish.settings {
+/// Whether another module or other settings would allow what was asked before and denied. Of what exists now, of modes and of scopes the
+/// engine sees it by itself, on the state that the change commits to.
+async fn loosens_history(app: &App, in_force: Option<&Policy>, candidate: &Policy) -> Result<bool, Problem> {
+    let Some(current) = in_force.filter(|p| p.mode == PolicyMode::Enforce || p.schedule.is_some()) else { return Ok(false) };
+    if current.module == candidate.module && current.settings == candidate.settings {
         return Ok(false);
     }
-    let candidate = candidate::of(app, name.clone(), wish.clone()).await?;
-    let came = rehearsal::put(app, candidate).await?;
-    Ok(!came.newly_allowed.is_empty() || !came.recorded.newly_allowed.is_empty())
+    Ok(!rehearsal::recorded(app, candidate).await?.newly_allowed.is_empty())
 }
 
 /// Which policies.

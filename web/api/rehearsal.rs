@@ -57,7 +57,7 @@ pub(super) async fn put(app: &App, candidate: Policy) -> Result<RehearsalBody, P
 
 /// Questions that the policy of this name was asked, put to the candidate. They show what that policy looked at: a candidate that looks
 /// at more was not shown it then.
-async fn recorded(app: &App, candidate: &Policy) -> Result<RecordedBody, Problem> {
+pub(super) async fn recorded(app: &App, candidate: &Policy) -> Result<RecordedBody, Problem> {
     app.engine().flush().await;
     let filter = DecisionFilter { policy: Some(candidate.name.to_string()), ..DecisionFilter::default() };
     let mut found = Vec::new();

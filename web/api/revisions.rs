@@ -11,11 +11,13 @@ use crate::params::{Params, Path};
 use crate::problem::Problem;
 use axum::extract::State;
 use axum::http::StatusCode;
+use bulkhead_core::case::Suite;
 use bulkhead_core::log::Revision;
 use bulkhead_core::names::{Name, shown};
 use bulkhead_core::policy::Policy;
 use bulkhead_core::refusal::{Fault, Refusal};
 use bulkhead_core::state::State as Record;
+use std::sync::Arc;
 use utoipa::IntoParams;
 
 /// Lists the revisions of a policy, oldest first; those of one that is gone, too.
@@ -66,7 +68,7 @@ pub async fn diff(State(app): State<App>, Path((policy, revision)): Path<(String
     // Its number differs by its nature, and what the module says of itself follows from module and settings.
     let plain = |r: &Revision| {
         let p = policy::show(&r.policy);
-        serde_json::json!({"module": p.module, "mode": p.mode, "settings": p.settings, "scope": p.scope, "until": p.until, "then": p.then, "help": p.help})
+        serde_json::json!({"module": p.module, "mode": p.mode, "settings": p.settings, "scope": p.scope, "until": p.until, "then": p.then, "help": p.help, "tests": p.tests})
     };
     let changes = differences(&plain(&from), &plain(&to));
     Ok(json(StatusCode::OK, &DiffBody { from: from.policy.revision, to: to.policy.revision, changes }))
@@ -91,8 +93,10 @@ pub async fn rollback(
     let name = Name::new(&policy).map_err(|fault| Problem::invalid(vec![fault.below("policy")]))?;
     let found = app.log().revision(policy.clone(), number).await?;
     let former = found.ok_or_else(|| Problem::invalid(vec![no_revision("revision", &policy, number)]))?.policy;
-    let Policy { module, settings, mode, schedule, scope, help, .. } = former;
-    let wish = Wish { name: None, module, settings, mode, schedule, scope, help };
+    let Policy { module, settings, mode, schedule, scope, help, tests, .. } = former;
+    // Its own tests come back with it; that later ones go needs a reason.
+    let none = || Arc::new(Suite { module: None, settings: serde_json::Value::Null, cases: Vec::new() });
+    let wish = Wish { name: None, module, settings, mode, schedule, scope, help, tests: Some(tests.unwrap_or_else(none)) };
     policies::put(&app, &caller, name, wish, false, why).await
 }
 

@@ -3,6 +3,7 @@
 use super::labels;
 use crate::fields::{self, Fields, Read};
 use crate::time;
+use bulkhead_core::case::Suite;
 use bulkhead_core::names::{Name, shown};
 use bulkhead_core::policy::{Description, Digest, Help, Module, Operation, Policy, PolicyMode, Schedule, Scope, View};
 use bulkhead_core::refusal::Fault;
@@ -10,6 +11,7 @@ use bulkhead_core::state::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// A policy that is asked for: a module with settings.
@@ -50,6 +52,11 @@ pub struct PolicyWishBody {
     /// Shown with its violations, after the module's own remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<HelpBody>,
+    /// Cases that this and every later revision must pass, as `bulkhead policy test` takes them: `request` that all have in common, and
+    /// `cases` of `name`, `request`, `expect`, `rules`. Those of the revision in force, where left out; an empty list drops them.
+    #[schema(value_type = Option<Object>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tests: Option<Value>,
 }
 
 /// Where callers whom a policy denies something are sent.
@@ -107,7 +114,12 @@ pub struct Wish {
     pub scope: Scope,
     /// Shown with its violations.
     pub help: Help,
+    /// Its tests; `None`: those of the revision in force.
+    pub tests: Option<Arc<Suite>>,
 }
+
+/// Most cases that are kept with a policy.
+const CASES_MAX: usize = 256;
 
 const OPERATIONS: [(&str, Operation); 6] = [
     ("create-network", Operation::CreateNetwork),
@@ -149,11 +161,28 @@ pub fn read(value: Value, in_path: Option<&str>) -> Read<Wish> {
     let schedule = until.zip(then).map(|(until, then)| Schedule { until, then });
     let scope = body.optional("scope", scope).unwrap_or_default();
     let help = body.optional("help", help).unwrap_or_default();
+    let tests = body.optional("tests", tests);
     let faults = body.finish();
     match module {
-        Some(module) if faults.is_empty() => Ok(Wish { name, module, settings, mode, schedule, scope, help }),
+        Some(module) if faults.is_empty() => Ok(Wish { name, module, settings, mode, schedule, scope, help, tests }),
         _ => Err(faults),
     }
+}
+
+/// Tests that are kept with a policy hold for its settings, whichever these are.
+fn tests(value: Value) -> Read<Arc<Suite>> {
+    if value["cases"].as_array().is_some_and(Vec::is_empty) {
+        return Ok(Arc::new(Suite { module: None, settings: Value::Null, cases: Vec::new() }));
+    }
+    let suite = Suite::read(&value)?;
+    let mut faults = Vec::new();
+    let own = suite.cases.iter().enumerate().filter(|(_, c)| c.settings.is_some()).map(|(at, _)| format!("cases[{at}].settings"));
+    let own = own.chain((!suite.settings.is_null()).then(|| "settings".to_owned()));
+    faults.extend(own.map(|field| Fault::new(field, "settings of its own", "leave them away: the policy's settings are tested")));
+    if suite.cases.len() > CASES_MAX {
+        faults.push(Fault::new("cases", format!("{} cases", suite.cases.len()), format!("at most {CASES_MAX}")));
+    }
+    if faults.is_empty() { Ok(Arc::new(suite)) } else { Err(faults) }
 }
 
 fn object(value: Value) -> Read<Value> {
@@ -219,6 +248,10 @@ pub struct PolicyBody {
     /// Shown with its violations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<HelpBody>,
+    /// Cases that each revision must pass.
+    #[schema(value_type = Option<Object>)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tests: Option<Value>,
     /// Number of the decision, where this answers a change that was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<u64>,
@@ -323,6 +356,8 @@ pub fn show(policy: &Policy) -> PolicyBody {
             networks: policy.scope.networks.clone(),
         },
         help: (!policy.help.is_empty()).then(|| (&policy.help).into()),
+        // Texts, numbers and lists only: this cannot fail.
+        tests: policy.tests.as_ref().and_then(|suite| serde_json::to_value(&**suite).ok()),
         decision: None,
     }
 }

@@ -1,6 +1,7 @@
 //! Changes of modules and policies. The engine decides these, not the modules: no policy can lock itself in.
 
 use super::{Basis, Decided, Denial, Effect, Object, Outcome, listed};
+use crate::case::Suite;
 use crate::ids::Timestamp;
 use crate::names::{Name, nearest, shown};
 use crate::policy::{Digest, Module, Operation, Policy, PolicyMode, Verdict};
@@ -91,6 +92,11 @@ pub(super) fn put_policy(basis: Basis<'_>, asked: &Asked, wish: &PutPolicy) -> R
             faults.invalid(format!("scope.operations[{i}]"), wrong, format!("one of {}", judged.join(", ")));
         }
     }
+    let in_force = before.map_or(0, |p| p.revision);
+    if wish.tested_beside != in_force {
+        let wrong = format!("policy {} was changed while this change of it was being tested", wish.name);
+        faults.conflict("", wrong, "look at it, and ask again");
+    }
     faults.finish()?;
     let policy = Policy {
         name: wish.name.clone(),
@@ -103,6 +109,7 @@ pub(super) fn put_policy(basis: Basis<'_>, asked: &Asked, wish: &PutPolicy) -> R
         schedule: wish.schedule,
         scope: wish.scope.clone(),
         help: wish.help.clone(),
+        tests: wish.tests.clone(),
     };
     let same = |before: &Policy| {
         let (revision, description) = (before.revision, Arc::clone(&before.description));
@@ -113,6 +120,11 @@ pub(super) fn put_policy(basis: Basis<'_>, asked: &Asked, wish: &PutPolicy) -> R
     }
     if let Some(how) = before.and_then(|before| loosens(before, &policy, asked.now)) {
         reason_for(asked, &how)?;
+    } else if let Some(before) = before.filter(|b| has_reason(asked).is_none() && b.mode_at(asked.now) == PolicyMode::Enforce)
+        && (before.module != policy.module || before.settings != policy.settings)
+        && let Some(example) = crate::rehearse::would_allow(basis, before, &policy)
+    {
+        reason_for(asked, &format!("it would allow what it denies now, such as {example} (POST /v1/rehearsals shows all)"))?;
     }
     let mode = match policy.mode {
         PolicyMode::Enforce => "enforced",
@@ -125,7 +137,7 @@ pub(super) fn put_policy(basis: Basis<'_>, asked: &Asked, wish: &PutPolicy) -> R
     Ok(outcome(basis, asked, "put-policy", wish.name.to_string(), effect))
 }
 
-/// How `after` asks for less than `before`, if it does; what its settings allow only a rehearsal can tell.
+/// How `after` asks for less than `before`, if it does; what its settings allow only asking it can tell.
 fn loosens(before: &Policy, after: &Policy, now: Timestamp) -> Option<String> {
     let strength = |mode: PolicyMode| match mode {
         PolicyMode::Off => 0,
@@ -140,6 +152,11 @@ fn loosens(before: &Policy, after: &Policy, now: Timestamp) -> Option<String> {
     if strength(later(after)) < strength(before_now).min(strength(later(before))) {
         return Some("it would be taken less seriously later".into());
     }
+    let lost = |suite: &Suite| suite.cases.iter().filter(|c| after.tests.as_ref().is_none_or(|t| !t.cases.contains(c))).count();
+    let lost = before.tests.as_ref().map_or(0, |suite| lost(suite));
+    if lost > 0 {
+        return Some(format!("{lost} of its tests would be gone or other ones"));
+    }
     fn narrower<T: PartialEq>(before: &[T], after: &[T]) -> bool {
         // None means all.
         !after.is_empty() && (before.is_empty() || before.iter().any(|b| !after.contains(b)))
@@ -150,8 +167,12 @@ fn loosens(before: &Policy, after: &Policy, now: Timestamp) -> Option<String> {
     (less && before_now != PolicyMode::Off).then(|| "it would apply to less".into())
 }
 
+fn has_reason(asked: &Asked) -> Option<&str> {
+    asked.change.reason.as_deref().filter(|r| !r.trim().is_empty())
+}
+
 fn reason_for(asked: &Asked, how: &str) -> Result<(), Refusal> {
-    if asked.change.reason.as_deref().is_some_and(|r| !r.trim().is_empty()) {
+    if has_reason(asked).is_some() {
         return Ok(());
     }
     let wrong = format!("a change that loosens a policy needs one: {how}");

@@ -51,6 +51,7 @@ fn policy() -> Policy {
         schedule: None,
         scope: Scope::default(),
         help: Help::default(),
+        tests: None,
     }
 }
 

@@ -344,6 +344,8 @@ async fn enforce(engine: &Engine) {
         schedule: None,
         scope: Scope::default(),
         help: Default::default(),
+        tests: None,
+        tested_beside: 0,
         new_only: true,
     };
     engine.ask(Request::PutPolicy(policy), caller, Change::default(), None, None).await.unwrap();

@@ -102,6 +102,7 @@ impl World {
             schedule: None,
             scope: Scope::default(),
             help: Default::default(),
+            tests: None,
         })));
         let settings = Settings::new("fd00:1::/48".parse().unwrap());
         Self { state, host, judge: Says(|_| None), settings, seed: 1, now: 1_000_000, caller: root() }

@@ -296,6 +296,7 @@ pub fn policy(policy: &str, module: u8, revision: u64, mode: PolicyMode) -> Poli
         schedule: None,
         scope: Scope::default(),
         help: Default::default(),
+        tests: None,
     }
 }
 

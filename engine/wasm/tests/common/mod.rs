@@ -38,6 +38,7 @@ pub fn policy_of(module: Digest, description: Arc<Description>, settings: serde_
         schedule: None,
         scope: Scope::default(),
         help: Default::default(),
+        tests: None,
     }
 }
 
