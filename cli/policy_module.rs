@@ -57,5 +57,6 @@ pub fn policy(module: &Module, description: Arc<Description>, settings: Value) -
         schedule: None,
         scope: Scope::default(),
         help: Help::default(),
+        tests: None,
     })
 }
