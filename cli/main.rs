@@ -4,6 +4,7 @@
 
 mod client;
 mod config;
+mod dashboard;
 mod demo;
 mod endpoint;
 mod module;
@@ -45,6 +46,7 @@ enum Command {
     Serve(Box<options::Serve>),
     Policy(policy::Policy),
     Demo(demo::Demo),
+    Dashboard(dashboard::Dashboard),
 }
 
 /// The command line as clap knows it: each command's help begins with what it does and examples of it.
@@ -69,5 +71,6 @@ fn main() -> ExitCode {
         Command::Serve(options) => serve::run(&options),
         Command::Policy(policy) => policy.run(),
         Command::Demo(options) => demo::run(&options),
+        Command::Dashboard(options) => dashboard::run(&options),
     }
 }

@@ -17,6 +17,7 @@ use bulkhead_wasm::{Cache, WasmJudge};
 use bulkhead_web::accounts::Accounts;
 use bulkhead_web::auth::TcpGuard;
 use bulkhead_web::listen::{self, TcpDoor, UnixDoor};
+use bulkhead_web::sessions::Sessions;
 use bulkhead_web::token::{self, TokenHash};
 use bulkhead_web::{App, router};
 use std::error::Error;
@@ -71,7 +72,10 @@ fn try_run(options: &Serve) -> Started<()> {
     let tcp = match config.listen {
         Some(address) => {
             let token = ready_token(&mut store, &config.database, options.new_token)?;
-            Some(TcpDoor::bind(address, |port| TcpGuard { port, hosts: config.hosts.clone(), token })?)
+            Some(TcpDoor::bind(address, |bound| {
+                let sessions = Arc::new(Sessions::new(bound));
+                TcpGuard { port: bound.port(), hosts: config.hosts.clone(), token, sessions }
+            })?)
         }
         None => None,
     };
@@ -118,7 +122,9 @@ async fn serve(
     // Caught before a door opens: from then on an end is a polite one.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stop, stopped) = watch::channel(false);
-    let app = App::new(engine, Arc::new(HostNamespaces), Arc::new(WasmModules(judge)), Arc::new(RecordLog(log)), config.limits.clone());
+    let sessions = tcp.as_ref().map(TcpDoor::sessions);
+    let app =
+        App::new(engine, Arc::new(HostNamespaces), Arc::new(WasmModules(judge)), Arc::new(RecordLog(log)), config.limits.clone(), sessions);
     let unix = UnixDoor::bind(&config.socket, config.socket_mode, group, accounts, admins)?;
     tracing::info!(socket = %config.socket.display(), database = %config.database.display(), "serving");
     if let Some(tcp) = &tcp {

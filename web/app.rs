@@ -4,6 +4,7 @@ use crate::limits::Limits;
 use crate::params::Params;
 use crate::parts::{Log, Modules, Namespaces};
 use crate::problem::{Kind, Problem};
+use crate::sessions::Sessions;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use bulkhead_core::caller::Caller;
@@ -26,16 +27,25 @@ struct Inner {
     modules: Arc<dyn Modules>,
     log: Arc<dyn Log>,
     limits: Limits,
+    sessions: Option<Arc<Sessions>>,
     blocking: Arc<Semaphore>,
     module_change: Mutex<()>,
     started: Instant,
 }
 
 impl App {
-    /// Puts the parts together.
-    pub fn new(engine: Engine, namespaces: Arc<dyn Namespaces>, modules: Arc<dyn Modules>, log: Arc<dyn Log>, limits: Limits) -> Self {
+    /// Puts the parts together; `sessions` are those of the TCP door, where there is one.
+    pub fn new(
+        engine: Engine,
+        namespaces: Arc<dyn Namespaces>,
+        modules: Arc<dyn Modules>,
+        log: Arc<dyn Log>,
+        limits: Limits,
+        sessions: Option<Arc<Sessions>>,
+    ) -> Self {
         let blocking = Arc::new(Semaphore::new(limits.blocking_max));
-        Self(Arc::new(Inner { engine, namespaces, modules, log, limits, blocking, module_change: Mutex::new(()), started: Instant::now() }))
+        let (module_change, started) = (Mutex::new(()), Instant::now());
+        Self(Arc::new(Inner { engine, namespaces, modules, log, limits, sessions, blocking, module_change, started }))
     }
 
     /// The engine.
@@ -57,6 +67,10 @@ impl App {
     /// What a client may take.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+    /// Sessions of the dashboard, where it is served.
+    pub fn sessions(&self) -> Option<&Sessions> {
+        self.0.sessions.as_deref()
     }
     /// Held while modules come or go: one upload compiles at a time, and none is unloaded while another of the same bytes arrives.
     pub fn module_change(&self) -> &Mutex<()> {

@@ -6,12 +6,14 @@
 
 use crate::accounts::Accounts;
 use crate::problem::{Kind, Problem};
+use crate::sessions::Sessions;
 use crate::token::TokenHash;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use bulkhead_core::caller::Caller;
 use bulkhead_core::names::shown;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 /// Name of the bearer of the token.
 pub const TOKEN_CALLER: &str = "token";
@@ -25,20 +27,14 @@ pub struct TcpGuard {
     pub hosts: Vec<String>,
     /// Hash of the token.
     pub token: TokenHash,
+    /// Sessions of the dashboard.
+    pub sessions: Arc<Sessions>,
 }
 
 impl TcpGuard {
     /// Lets a request in, or says why not: Host first, then Origin, then the token.
     pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-        let host = one_host(uri, headers)?;
-        if !self.is_ours(&host) {
-            let ours = format!("127.0.0.1:{0}, [::1]:{0}, localhost:{0}", self.port);
-            let all: Vec<&str> = std::iter::once(ours.as_str()).chain(self.hosts.iter().map(String::as_str)).collect();
-            let ours = all.join(", ");
-            let detail = format!("Host is {}; this daemon is {ours}", shown(&host));
-            return Err(Problem::new(Kind::Misdirected, detail).about("Host", ours));
-        }
-        check_origin(&host, headers)?;
+        self.check_site(uri, headers)?;
         let mut given = headers.get_all(header::AUTHORIZATION).iter();
         let (first, second) = (given.next(), given.next());
         let bearer = first.filter(|_| second.is_none()).and_then(|v| v.to_str().ok()).and_then(|v| v.split_once(' '));
@@ -53,6 +49,31 @@ impl TcpGuard {
             _ => "Authorization: Bearer TOKEN is needed on TCP; the file beside the daemon's database has the token",
         };
         Err(Problem::new(Kind::Unauthorized, detail).about("Authorization", "Bearer and the token"))
+    }
+
+    /// Host and Origin alone: for what needs something else than the token.
+    pub fn check_site(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        check_origin(&self.host(uri, headers)?, headers)
+    }
+
+    /// For pages, which hold no secret: a link of another site may lead to one, but no other site may load it into a page of its own.
+    pub fn check_page(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        let host = self.host(uri, headers)?;
+        let is = |name: &str, value: &str| headers.get(name).is_some_and(|v| v == value);
+        let is_visit = is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document") && !headers.contains_key(header::ORIGIN);
+        if is_visit { Ok(()) } else { check_origin(&host, headers) }
+    }
+
+    /// The one host that a request names, which must be ours.
+    fn host(&self, uri: &Uri, headers: &HeaderMap) -> Result<String, Problem> {
+        let host = one_host(uri, headers)?;
+        if self.is_ours(&host) {
+            return Ok(host);
+        }
+        let ours = format!("127.0.0.1:{0}, [::1]:{0}, localhost:{0}", self.port);
+        let all: Vec<&str> = std::iter::once(ours.as_str()).chain(self.hosts.iter().map(String::as_str)).collect();
+        let ours = all.join(", ");
+        Err(Problem::new(Kind::Misdirected, format!("Host is {}; this daemon is {ours}", shown(&host))).about("Host", ours))
     }
 
     fn is_ours(&self, host: &str) -> bool {
@@ -173,7 +194,8 @@ mod tests {
     use super::*;
 
     fn guard() -> TcpGuard {
-        TcpGuard { port: 8420, hosts: vec!["Bulkhead.example".into(), "10.0.0.5:9000".into()], token: TokenHash::of("right") }
+        let sessions = Arc::new(Sessions::new("127.0.0.1:8420".parse().unwrap()));
+        TcpGuard { port: 8420, hosts: vec!["Bulkhead.example".into(), "10.0.0.5:9000".into()], token: TokenHash::of("right"), sessions }
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod api;
 pub mod app;
 pub mod auth;
 pub mod body;
+pub mod dashboard;
 pub mod dto;
 pub mod fields;
 pub mod json;
@@ -23,6 +24,7 @@ pub mod parts;
 pub mod patience;
 pub mod problem;
 pub mod router;
+pub mod sessions;
 pub mod time;
 pub mod token;
 

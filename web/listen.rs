@@ -4,9 +4,11 @@
 use crate::accounts::Accounts;
 use crate::app::Asker;
 use crate::auth::{self, TcpGuard};
+use crate::dashboard::{self, Entered};
 use crate::limits::Limits;
 use crate::patience::Patience;
 use crate::problem::{Kind, Problem};
+use crate::sessions::Sessions;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request, Response, header};
@@ -151,19 +153,24 @@ pub struct TcpDoor {
 }
 
 impl TcpDoor {
-    /// Binds `address`, which must be loopback; `guard` gets the port that was bound.
-    pub fn bind(address: SocketAddr, guard: impl FnOnce(u16) -> TcpGuard) -> Result<Self, ListenError> {
+    /// Binds `address`, which must be loopback; `guard` gets the address that was bound.
+    pub fn bind(address: SocketAddr, guard: impl FnOnce(SocketAddr) -> TcpGuard) -> Result<Self, ListenError> {
         check_loopback(address)?;
         let tried = || format!("listening on {address}");
         let listener = StdTcpListener::bind(address).map_err(system(tried()))?;
         listener.set_nonblocking(true).map_err(system(tried()))?;
-        let port = listener.local_addr().map_err(system(tried()))?.port();
-        Ok(Self { listener, guard: Arc::new(guard(port)) })
+        let bound = listener.local_addr().map_err(system(tried()))?;
+        Ok(Self { listener, guard: Arc::new(guard(bound)) })
     }
 
     /// Where it listens.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// The sessions of the dashboard that it serves.
+    pub fn sessions(&self) -> Arc<Sessions> {
+        Arc::clone(&self.guard.sessions)
     }
 }
 
@@ -298,30 +305,37 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: 
 async fn answer(mut router: Router, who: Arc<Who>, limits: Arc<Limits>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let begun = Instant::now();
     let mut request = request.map(Body::new);
-    let (checked, caller) = match &*who {
-        Who::Peer(caller) => (auth::check_unix(request.headers()), caller),
-        Who::Bearer(guard, caller) => (guard.check(request.uri(), request.headers()), caller),
-    };
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let mut response = match checked {
+    let (entered, mut caller) = match &*who {
+        Who::Peer(caller) => (auth::check_unix(request.headers()).map(|()| Entered::Api(Arc::clone(caller))), caller),
+        Who::Bearer(guard, caller) if dashboard::is_its(&path) => {
+            (dashboard::enter(guard, &caller.peer, &mut request, &limits).await, caller)
+        }
+        Who::Bearer(guard, caller) => (guard.check(request.uri(), request.headers()).map(|()| Entered::Api(Arc::clone(caller))), caller),
+    };
+    // In a session it is another than whoever holds the connection.
+    let known = if let Ok(Entered::Api(known)) = &entered { Some(Arc::clone(known)) } else { None };
+    if let Some(known) = &known {
+        request.extensions_mut().insert(Asker(Arc::clone(known)));
+        caller = known;
+    }
+    let mut response = match entered {
         Err(problem) => {
             tracing::info!(door = %caller.door, peer = %caller.peer, problem = problem.kind().uri(), "{}", problem.detail());
             problem.into_response()
         }
-        Ok(()) => {
-            request.extensions_mut().insert(Asker(Arc::clone(caller)));
-            match tokio::time::timeout(limits.answer_within, router.call(request)).await {
-                Ok(Ok(response)) => response,
-                Err(_) => {
-                    let within = limits.answer_within.as_secs();
-                    Problem::new(Kind::Timeout, format!("no end within {within} s; it goes on, and its decision will be on record"))
-                        .into_response()
-                }
+        Ok(Entered::Answered(response)) => response,
+        Ok(Entered::Api(_)) => match tokio::time::timeout(limits.answer_within, router.call(request)).await {
+            Ok(Ok(response)) => response,
+            Err(_) => {
+                let within = limits.answer_within.as_secs();
+                Problem::new(Kind::Timeout, format!("no end within {within} s; it goes on, and its decision will be on record"))
+                    .into_response()
             }
-        }
+        },
     };
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let (status, ms) = (response.status().as_u16(), begun.elapsed().as_millis() as u64);
     if status >= 500 {

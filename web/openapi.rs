@@ -25,6 +25,7 @@ use utoipa::{OpenApi, PartialSchema, ToSchema};
         (name = "modules", description = "Uploaded WebAssembly components, by digest"),
         (name = "decisions", description = "The recorded outcome of each request"),
         (name = "events", description = "What happened, with sequence numbers"),
+        (name = "sessions", description = "The way into the dashboard"),
         (name = "health", description = "How the daemon is, and this description")
     ),
     security((), ("token" = []))

@@ -15,10 +15,11 @@ use utoipa_axum::routes;
 
 /// All routes, and their description.
 fn routes() -> OpenApiRouter<App> {
-    use api::{decisions, endpoints, events, evidence, health, modules, networks, parents, policies, rehearsal, revisions};
+    use api::{decisions, endpoints, events, evidence, health, modules, networks, parents, policies, rehearsal, revisions, sessions};
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(networks::create, networks::list))
         .routes(routes!(networks::inspect, networks::change, networks::delete))
+        .routes(routes!(networks::addresses))
         .routes(routes!(endpoints::attach, endpoints::list_of_network))
         .routes(routes!(endpoints::inspect, endpoints::change, endpoints::detach))
         .routes(routes!(endpoints::list))
@@ -40,6 +41,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(evidence::replay))
         .routes(routes!(evidence::verify))
         .routes(routes!(events::list))
+        .routes(routes!(sessions::code))
         .routes(routes!(health::show))
         .routes(routes!(description))
         .routes(routes!(problem))

@@ -132,6 +132,10 @@ impl Pool {
     pub fn is_free(&self, wanted: IpAddr) -> bool {
         self.all.contains(number(wanted))
     }
+    /// What a request may name, as inclusive ranges in order.
+    pub fn free(&self) -> impl Iterator<Item = (u128, u128)> {
+        self.all.0.iter().map(|(first, last)| (*first, *last))
+    }
     /// How many addresses are left to hand out.
     pub fn left(&self) -> u128 {
         self.auto.count()

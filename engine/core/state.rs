@@ -235,10 +235,9 @@ impl State {
         for i in 0..network.subnets.len() {
             self.pools.remove(&(id, i));
         }
-        let first = (id, 0, IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
-        let held: Vec<_> = self.held_until.range(first..).map(|(key, _)| *key).take_while(|(network, ..)| *network == id).collect();
-        for (network, subnet, address) in held {
-            self.let_go(network, subnet, address);
+        let held: Vec<_> = self.held_back_of(id).collect();
+        for (subnet, address, _) in held {
+            self.let_go(id, subnet, address);
         }
     }
 
@@ -408,6 +407,11 @@ impl State {
     /// Addresses that are held back: network, subnet's number, address, until when.
     pub fn held_back(&self) -> impl Iterator<Item = (NetworkId, usize, IpAddr, Timestamp)> {
         self.held_back.keys().map(|(t, n, s, a)| (*n, *s, *a, *t))
+    }
+    /// Those of one network: subnet's number, address, until when.
+    pub fn held_back_of(&self, network: NetworkId) -> impl Iterator<Item = (usize, IpAddr, Timestamp)> {
+        let first = (network, 0, IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+        self.held_until.range(first..).take_while(move |((n, ..), _)| *n == network).map(|((_, s, a), until)| (*s, *a, *until))
     }
     /// The held-back address of a subnet that has waited longest, of those that are handed out without being named: the one to
     /// hand out when nothing else is left.

@@ -14,6 +14,7 @@ pub mod parents;
 pub mod policies;
 pub mod rehearsal;
 pub mod revisions;
+pub mod sessions;
 
 use crate::app::App;
 use crate::problem::Problem;

@@ -4,6 +4,7 @@ use super::{Answered, both, dry_run, find_network, gone_again, meaning};
 use crate::app::{App, Asker, Why};
 use crate::body::JsonBody;
 use crate::dto::network::{self, NetworkBody, NetworkChangeBody, NetworkWishBody};
+use crate::dto::addresses::{self, SubnetAddressesBody};
 use crate::dto::plan::DryRunBody;
 use crate::dto::{ChangeParams, ForceParams, Page, PageParams, Removed, check_force, created, json};
 use crate::params::{Params, Path};
@@ -137,6 +138,16 @@ enum NetworkOrDryRun {
     Network(Box<NetworkBody>),
     /// What would come of it.
     DryRun(DryRunBody),
+}
+
+/// Lists the addresses of a network, a subnet each, and what each is; complete, on one page.
+#[utoipa::path(get, path = "/v1/networks/{network}/addresses", tag = "networks", params(("network" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "All of them", body = Page<SubnetAddressesBody>)))]
+pub async fn addresses(State(app): State<App>, Path(name): Path<String>, params: Params) -> Answered {
+    params.check()?;
+    let state = app.engine().state();
+    let found = find_network(&state, &name)?;
+    Ok(json(StatusCode::OK, &Page::<SubnetAddressesBody> { items: addresses::show(&state, found), next: None }))
 }
 
 /// Removes a network without endpoints, by name or id. Its parent goes with it if we made it and nothing else uses it.

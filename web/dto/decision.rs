@@ -109,7 +109,7 @@ pub struct CallerBody {
     pub uid: Option<u32>,
     /// Names of the peer's groups, or `gid:N`.
     pub groups: Vec<String>,
-    /// The door: `unix` or `tcp`.
+    /// The door: `unix`, `tcp` or `dashboard`.
     pub door: String,
     /// The peer as seen.
     pub peer: String,

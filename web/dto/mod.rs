@@ -1,6 +1,7 @@
 //! What goes in and out of `/v1`, as clients see it. Bodies of requests are read field by field ([`fields`](crate::fields)), so
 //! the types of this module that describe them serve the API's description and clients written in Rust.
 
+pub mod addresses;
 pub mod decision;
 pub mod endpoint;
 pub mod evidence;

@@ -6,6 +6,7 @@ mod auth;
 mod bad_input;
 mod changes;
 mod client;
+mod dashboard;
 mod description;
 mod limits;
 mod site;

@@ -21,6 +21,7 @@ use bulkhead_web::accounts::Accounts;
 use bulkhead_web::auth::TcpGuard;
 use bulkhead_web::listen::{self, TcpDoor, UnixDoor};
 use bulkhead_web::parts::{Later, Log, Modules, Namespaces, NetnsWish, OpenNetns};
+use bulkhead_web::sessions::Sessions;
 use bulkhead_web::token::TokenHash;
 use bulkhead_web::{App, Limits, router};
 use std::collections::BTreeMap;
@@ -273,11 +274,17 @@ impl Site {
         };
         let engine = Engine::start(config).unwrap();
         let namespaces = Arc::new(Named { kernel: Arc::clone(&kernel), all: Mutex::default() });
-        let app = App::new(engine.clone(), namespaces, Arc::new(Texts), Arc::new(memory), limits.clone());
+
         let socket = folder.path().join("socket");
         let unix = UnixDoor::bind(&socket, 0o666, None, Arc::new(Accounts::default()), vec![ADMIN]).unwrap();
         let hosts = vec!["bulkhead.example".to_owned()];
-        let tcp = TcpDoor::bind("127.0.0.1:0".parse().unwrap(), |port| TcpGuard { port, hosts, token: TokenHash::of(TOKEN) }).unwrap();
+        let tcp = TcpDoor::bind("127.0.0.1:0".parse().unwrap(), |bound| {
+            let sessions = Arc::new(Sessions::new(bound));
+            TcpGuard { port: bound.port(), hosts, token: TokenHash::of(TOKEN), sessions }
+        })
+        .unwrap();
+        let sessions = Some(tcp.sessions());
+        let app = App::new(engine.clone(), namespaces, Arc::new(Texts), Arc::new(memory), limits.clone(), sessions);
         let address = tcp.address().unwrap();
         let (stop, stopped) = watch::channel(false);
         let setting_up = engine.clone();

@@ -4,8 +4,10 @@ use crate::site::{Site, must};
 use bulkhead_web::accounts::Accounts;
 use bulkhead_web::auth::TcpGuard;
 use bulkhead_web::listen::{ListenError, TcpDoor, UnixDoor};
+use bulkhead_web::sessions::Sessions;
 use bulkhead_web::token::TokenHash;
 use serde_json::json;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -47,7 +49,10 @@ fn a_socket_is_taken_over_only_from_the_dead() {
 
 #[test]
 fn tcp_is_loopback_only() {
-    let guard = |port| TcpGuard { port, hosts: Vec::new(), token: TokenHash::of("x") };
+    let guard = |bound: SocketAddr| {
+        let sessions = Arc::new(Sessions::new(bound));
+        TcpGuard { port: bound.port(), hosts: Vec::new(), token: TokenHash::of("x"), sessions }
+    };
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
         assert!(matches!(TcpDoor::bind(address.parse().unwrap(), guard), Err(ListenError::NotLoopback(_))), "{address}");
     }
