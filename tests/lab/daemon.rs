@@ -15,7 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-const READY: Duration = Duration::from_secs(30);
+/// Long, as the first start compiles all built-in modules, perhaps on a busy machine.
+const READY: Duration = Duration::from_secs(120);
 const STOPPED: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(5);
 

@@ -69,7 +69,7 @@ export function DecisionPage({ id }: { id: string }) {
   const { data: d, problem, reload } = useGet<Decision>(at`/v1/decisions/${id}`);
   return (
     <>
-      <Head title={`Decision ${id}`} above={<><Link to="/decisions">Decisions</Link> /</>} command={command("decision", "show", id)} asked={{ method: "GET", path: at`/v1/decisions/${id}` }} />
+      <Head title={`Decision ${id}`} above={<><Link to="/decisions">Decisions</Link> /</>} command={command("decision", "inspect", id)} asked={{ method: "GET", path: at`/v1/decisions/${id}` }} />
       {problem && !d && (problem.status === 404 ? <Empty title={problem.message} command="bulkhead decision ls"><Link to="/decisions">All decisions</Link></Empty> : <ProblemBox problem={problem} retry={reload} />)}
       {!d && !problem && <Waiting lines={8} />}
       {d && (

@@ -56,7 +56,7 @@ export function NetworkPage({ name }: { name: string }) {
   const isRemoving = query.value.has("delete");
   return (
     <>
-      <Head title={name} above={<><Link to="/networks">Networks</Link> /</>} command={command("network", "show", name)} asked={{ method: "GET", path: at`/v1/networks/${name}` }}>
+      <Head title={name} above={<><Link to="/networks">Networks</Link> /</>} command={command("network", "inspect", name)} asked={{ method: "GET", path: at`/v1/networks/${name}` }}>
         {n && <><button type="button" class="quiet danger" onClick={() => withQuery({ delete: "1" }, "push")}>Delete</button><Link to={at`/networks/${name}/attach`} class="button primary"><Icon name="plus" />Attach a workload</Link></>}
       </Head>
       {problem && !n && (problem.status === 404 ? <Empty title={problem.message} command="bulkhead network ls"><Link to="/networks">All networks</Link></Empty> : <ProblemBox problem={problem} retry={reload} />)}
@@ -99,7 +99,7 @@ function Endpoints({ network }: { network: Network }) {
     <Section title={`Endpoints (${network.endpoints.toLocaleString("en")})`} id="endpoints" acts={data && data.length > 8 && <><label class="sr" for="endpoints-filter">Filter endpoints</label><input id="endpoints-filter" type="search" placeholder="Filter" value={query.value.get("q") ?? ""} onInput={(e) => withQuery({ q: e.currentTarget.value })} /></>}>
       {problem && <ProblemBox problem={problem} retry={reload} />}
       {!data && !problem && <Waiting />}
-      {data?.length === 0 && <Empty title="No endpoint yet" command={command("endpoint", "attach", network.name, "--namespace", "NAME")}>An endpoint is a link of this network inside a workload's network namespace.</Empty>}
+      {data?.length === 0 && <Empty title="No endpoint yet" command={command("endpoint", "attach", network.name, "NAMESPACE")}>An endpoint is a link of this network inside a workload's network namespace.</Empty>}
       {data && data.length > 0 && all.length === 0 && <Empty title="No endpoint fits" />}
       {rows.length > 0 && (
         <div class="scroll" tabIndex={0} role="region" aria-label="Endpoints"><table>
@@ -121,10 +121,10 @@ export function EndpointPage({ network, id }: { network: string; id: string }) {
   const isRemoving = query.value.has("detach");
   return (
     <>
-      <Head title={name} above={<><Link to="/networks">Networks</Link> / <Link to={at`/networks/${network}`}>{network}</Link> /</>} command={command("endpoint", "show", network, e?.name ?? id)} asked={{ method: "GET", path: where }}>
+      <Head title={name} above={<><Link to="/networks">Networks</Link> / <Link to={at`/networks/${network}`}>{network}</Link> /</>} command={command("endpoint", "inspect", network, e?.name ?? id)} asked={{ method: "GET", path: where }}>
         {e && <button type="button" class="danger" onClick={() => withQuery({ detach: "1" }, "push")}>Detach</button>}
       </Head>
-      {problem && !e && (problem.status === 404 ? <Empty title={problem.message} command={command("endpoint", "ls", network)}><Link to={at`/networks/${network}`}>Network {network}</Link></Empty> : <ProblemBox problem={problem} retry={reload} />)}
+      {problem && !e && (problem.status === 404 ? <Empty title={problem.message} command={command("endpoint", "ls", "--network", network)}><Link to={at`/networks/${network}`}>Network {network}</Link></Empty> : <ProblemBox problem={problem} retry={reload} />)}
       {!e && !problem && <Waiting />}
       {e && (
         <>

@@ -99,7 +99,7 @@ export function ModulePage({ digest }: { digest: string }) {
   const isRemoving = query.value.has("delete");
   return (
     <>
-      <Head title={m ? `${m.description.name} ${m.description.version}` : short(digest)} above={<><Link to="/policies">Policies</Link> / module</>} command={command("module", "show", digest)} asked={{ method: "GET", path: at`/v1/modules/${digest}` }}>
+      <Head title={m ? `${m.description.name} ${m.description.version}` : short(digest)} above={<><Link to="/policies">Policies</Link> / module</>} command={command("module", "inspect", digest)} asked={{ method: "GET", path: at`/v1/modules/${digest}` }}>
         {m && who.value?.admin && <>{m.policies.length === 0 && <button type="button" class="quiet danger" onClick={() => withQuery({ delete: "1" }, "push")}>Delete</button>}<Link to={at`/policies/new?module=${m.digest}`} class="button primary">Make a policy of it</Link></>}
       </Head>
       {problem && !m && (problem.status === 404 ? <Empty title={problem.message} command="bulkhead module ls"><Link to="/policies">Policies and modules</Link></Empty> : <ProblemBox problem={problem} retry={reload} />)}
@@ -162,7 +162,7 @@ export function PolicyPage({ name }: { name: string }) {
   const isRemoving = query.value.has("delete");
   return (
     <>
-      <Head title={name} above={<><Link to="/policies">Policies</Link> /</>} command={command("policy", "show", name)} asked={{ method: "GET", path: at`/v1/policies/${name}` }}>{p && who.value?.admin && <button type="button" class="quiet danger" onClick={() => withQuery({ delete: "1" }, "push")}>Delete</button>}</Head>
+      <Head title={name} above={<><Link to="/policies">Policies</Link> /</>} command={command("policy", "inspect", name)} asked={{ method: "GET", path: at`/v1/policies/${name}` }}>{p && who.value?.admin && <button type="button" class="quiet danger" onClick={() => withQuery({ delete: "1" }, "push")}>Delete</button>}</Head>
       {problem && !p && (problem.status === 404 ? <><Empty title={problem.message} command="bulkhead policy ls"><Link to="/policies">All policies</Link></Empty><Revisions name={name} current={0} /></> : <ProblemBox problem={problem} retry={reload} />)}
       {!p && !problem && <Waiting lines={6} />}
       {p && (

@@ -46,7 +46,7 @@ export function CreateNetwork() {
   return (
     <>
       <Head title="New network" above={<><Link to="/networks">Networks</Link> /</>} asked={asked}
-        command={command("network", "create", value("name") || "NAME", ...flags("--parent", [body.parent ?? ""].filter(Boolean)), ...flags("--subnet", subnets.filter(Boolean)), ...flags("--mode", [value("mode")].filter(Boolean)), ...flags("--flag", [value("flag")].filter(Boolean)), ...flags("--mtu", [value("mtu")].filter(Boolean)), ...flags("--gateway", [value("gateway")].filter(Boolean)), value("internal") && "--internal", value("ipv6") && "--ipv6", ...labelFlags(body.labels), ...flags("--reason", [value("reason")].filter(Boolean)))} />
+        command={command("network", "create", value("name") || "NAME", ...flags("--parent", [body.parent ?? ""].filter(Boolean)), ...flags("--subnet", subnets.filter(Boolean)), ...flags("--mode", [value("mode")].filter(Boolean)), ...flags("--flag", [value("flag")].filter(Boolean)), ...flags("--mtu", [value("mtu")].filter(Boolean)), ...flags("--gateway", [value("gateway")].filter(Boolean)), ...flags("--ip-range", [value("ip_range")].filter(Boolean)), ...flags("--reserve", wordsOf(reserved(value("reserved")))), value("internal") && "--internal", value("ipv6") && "--ipv6", value("shield") === "off" && "--no-shield", ...labelFlags(body.labels), ...flags("--reason", [value("reason")].filter(Boolean)))} />
       <div class="two">
         <form class="card" onSubmit={(e) => { e.preventDefault(); void create() }}>
           <Text label="Name" required value={value("name")} set={(name) => withQuery({ name })} faults={faultsAt(faults, "name")} hint="1 to 63 of A–Z a–z 0–9 _ . -" placeholder="cards" autoFocus />
@@ -140,7 +140,7 @@ export function Attach({ network }: { network: string }) {
   return (
     <>
       <Head title="Attach a workload" above={<><Link to="/networks">Networks</Link> / <Link to={at`/networks/${network}`}>{network}</Link> /</>} asked={asked}
-        command={command("endpoint", "attach", network, by === "pid" ? "--pid" : by === "path" ? "--path" : "--namespace", where || "NAME", ...flags("--name", [value("name")].filter(Boolean)), ...flags("--interface", [value("interface")].filter(Boolean)), ...flags("--address", wanted), ...labelFlags(labelsIn(q.getAll("label"))))} />
+        command={command("endpoint", "attach", network, by === "pid" ? `pid:${where || "N"}` : where || "NAMESPACE", ...flags("--name", [value("name")].filter(Boolean)), ...flags("--interface", [value("interface")].filter(Boolean)), ...flags("--ip", wanted), ...labelFlags(labelsIn(q.getAll("label"))), ...flags("--workload", [value("workload")].filter(Boolean)), ...flags("--workload-id", [value("workload_id")].filter(Boolean)), ...flags("--reason", [value("reason")].filter(Boolean)))} />
       <div class="two">
         <form class="card" onSubmit={(e) => { e.preventDefault(); void attach() }}>
           <div class="row">
@@ -174,7 +174,7 @@ export function Parents({ link }: { link?: string }) {
   const body: ComponentChildren = shown.map((p) => <ParentCard key={p.link} p={p} />);
   return (
     <>
-      <Head title={link ?? "Parents"} above={link ? <><Link to="/parents">Parents</Link> /</> : undefined} command={link ? command("parent", "show", link) : command("parent", "ls")} asked={{ method: "GET", path: link ? at`/v1/parents/${link}` : "/v1/parents" }} />
+      <Head title={link ?? "Parents"} above={link ? <><Link to="/parents">Parents</Link> /</> : undefined} command={link ? command("parent", "inspect", link) : command("parent", "ls")} asked={{ method: "GET", path: link ? at`/v1/parents/${link}` : "/v1/parents" }} />
       {parents.value && link && shown.length === 0 && <p>There is no link {link} any more. <Link to="/parents">All parents</Link></p>}
       <div class="cards">{body}</div>
     </>

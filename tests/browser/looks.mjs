@@ -1,0 +1,83 @@
+// How it looks and reads: axe on every page, light and dark; the width of a phone; hundreds of networks.
+import { readFileSync } from "node:fs";
+import { api, equal, go, ok, open, picture, site, test } from "./harness.mjs";
+
+const axe = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+const pages = ["/", "/?open=n%3Acards_net", "/networks", "/networks/cards_net", "/networks/isolated1", "/networks/new?name=web2&parent=eth0.40&label=tier%3Dweb", "/networks/new?name=a+b", "/networks/cards_net/attach?namespace=web2&label=tier%3Dfrontend", "/networks/cards_net?delete=1", "/parents", "/policies", "/policies/tier-isolation", "/policies/subnet-rules", "/policies/new", "/decisions", "/decisions/23", "/segmentation?pair=cards~frontend", "/events", "/networks/none"];
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`axe finds nothing serious on any page, ${colorScheme}`, async () => {
+    // axe builds its own elements, which the page's policy would refuse.
+    const page = await open({ colorScheme, bypassCSP: true });
+    const found = [];
+    for (const path of pages) {
+      await go(page, path);
+      await page.waitForSelector(".waiting", { state: "detached" });
+      await page.waitForTimeout(500);
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+      for (const v of violations.filter((v) => ["serious", "critical"].includes(v.impact))) found.push(`${path}: ${v.id} (${v.impact}) ${v.nodes.length}× ${v.nodes[0].html.slice(0, 160)} ${v.nodes[0].any[0]?.message ?? ""}`);
+    }
+    equal(found, []);
+    const out = await open({ colorScheme, bypassCSP: true, out: true });
+    await out.evaluate(axe);
+    const { violations } = await out.evaluate(() => globalThis.axe.run());
+    equal(violations.filter((v) => ["serious", "critical"].includes(v.impact)).map((v) => v.id), []);
+  });
+}
+
+test("dark is dark, by the system and by the button", async () => {
+  const page = await open({ colorScheme: "dark" });
+  const lightness = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0));
+  ok((await lightness()) < 150, "dark by the system");
+  await page.waitForSelector("[role=treeitem]");
+  await picture(page, "topology-dark");
+  await page.getByRole("button", { name: "Light or dark" }).click();
+  ok((await lightness()) > 600, "light by the button");
+  await page.reload();
+  await page.waitForSelector("header.bar");
+  ok((await lightness()) > 600, "and so it stays");
+});
+
+test("on a phone nothing is cut off or scrolls sideways", async () => {
+  const page = await open({ viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true });
+  const wide = [];
+  for (const path of pages) {
+    await go(page, path);
+    await page.waitForSelector(".waiting", { state: "detached" });
+    await page.waitForTimeout(300);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    if (width > 360) wide.push(`${path}: ${width}`);
+  }
+  equal(wide, []);
+  await go(page, "/networks/cards_net");
+  await page.getByRole("grid").waitFor();
+  await picture(page, "phone");
+});
+
+test("500 networks and 10,000 endpoints: folded to what can be read, and drawn at once", async () => {
+  // What the daemon answers, many times over: the drawing is what is looked at here.
+  const page = await open();
+  const [network] = (await api("GET", "/v1/networks")).items.filter((n) => n.name === "cards_net");
+  const parents = (await api("GET", "/v1/parents")).items;
+  const like = parents.find((p) => p.link === "eth0.40");
+  const tiers = ["app", "cards", "db", "dmz", "mgmt", "web"];
+  const vlans = Array.from({ length: 125 }, (_, i) => ({ ...like, id: `p${i}`, link: `eth0.${100 + i}`, vlan: 100 + i, segment: `default/vlan-${100 + i}` }));
+  const many = Array.from({ length: 500 }, (_, i) => {
+    const v = vlans[i % 125];
+    const tier = tiers[(i % 125) % tiers.length];
+    return { ...network, id: String(i), name: `${tier}-${v.vlan}-${"abcd"[Math.floor(i / 125)]}`, labels: { tier }, endpoints: 20, segment: v.segment, parent: { ...network.parent, id: v.id, link: v.link, asked: v.link, vlan: v.vlan }, subnets: [{ ...network.subnets[0], cidr: `10.${v.vlan}.${Math.floor(i / 125)}.0/24` }] };
+  });
+  await page.route("**/ui/v1/networks?*", (route) => route.fulfill({ json: { items: many, next: null } }));
+  await page.route("**/ui/v1/parents?*", (route) => route.fulfill({ json: { items: [parents.find((p) => p.link === "eth0"), ...vlans], next: null } }));
+  for (const [what, query, rows] of [["as fits", "", 20], ["all unfolded", "?unfold=all", 500]]) {
+    await page.goto("about:blank");
+    const began = Date.now();
+    await page.goto(`${site}/ui/${query}`);
+    await page.waitForFunction((rows) => document.querySelectorAll("[role=treeitem]").length >= rows && document.querySelector(".summary")?.textContent.includes("10,000 endpoints"), Math.min(rows, 8));
+    const took = await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now())))));
+    const nodes = await page.getByRole("treeitem").count();
+    console.log(`  topology of 500 networks and 10,000 endpoints, ${what}: ${Math.round(took)} ms from the beginning of the load until drawn (${nodes} nodes; ${Date.now() - began} ms with the browser's own start)`);
+    if (!query) { ok(nodes <= 44, `${nodes} rows are too many to read`); await picture(page, "topology-500") } else ok(nodes >= 625, `${nodes}`);
+  }
+});

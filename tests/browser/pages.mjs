@@ -1,0 +1,129 @@
+// Every page, with what it must show of the demo's networks.
+import { api, equal, go, ok, open, picture, test, until } from "./harness.mjs";
+
+test("topology: what hangs on what, unfolded by arrow keys, filtered by tier", async () => {
+  const page = await open();
+  const tree = page.getByRole("tree");
+  for (const name of [/^eth0/, /^VLAN 30/, /^VLAN 40/, /^network cards_net, tier cards, 1 endpoint/, /^isolated/, /^untagged.*shield up/]) await tree.getByRole("treeitem", { name }).waitFor();
+  await picture(page, "topology");
+  const cards = tree.getByRole("treeitem", { name: /cards_net/ });
+  await cards.focus();
+  await page.keyboard.press("ArrowRight");
+  await tree.getByRole("treeitem", { name: /pan1/ }).waitFor();
+  ok(page.url().includes("open=n%3Acards_net"), "what is open is in the address");
+  await page.reload();
+  await tree.getByRole("treeitem", { name: /pan1/ }).waitFor();
+  await page.getByRole("button", { name: "cards", exact: true }).click();
+  await tree.getByRole("treeitem", { name: /frontend_net/ }).waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "cards, only this" }).click();
+  await tree.getByRole("treeitem", { name: /cards_net/ }).waitFor({ state: "detached" });
+  await tree.getByRole("treeitem", { name: /frontend_net/ }).waitFor();
+  await page.getByLabel("Filter networks").fill("nothing-is-called-so");
+  await page.getByText("No network fits").waitFor();
+  await page.emulateMedia({ media: "print" });
+  ok(!(await page.locator("header.bar").isVisible()), "the print view has no navigation");
+});
+
+test("network: the map tells each address, by pointer and by keys", async () => {
+  const page = await open();
+  await go(page, "/networks/cards_net");
+  const grid = page.getByRole("grid");
+  await grid.waitFor();
+  equal(await grid.getByRole("gridcell").count(), 256);
+  const pan1 = (await api("GET", "/v1/networks/cards_net/endpoints")).items[0];
+  const address = pan1.addresses[0].split("/")[0];
+  await grid.getByRole("gridcell", { name: `${address} in use by pan1` }).hover();
+  const told = page.locator(".told");
+  await told.getByText(`by decision ${pan1.decision}`).waitFor();
+  await grid.getByRole("gridcell", { name: "192.168.40.0 not usable" }).focus();
+  await page.keyboard.press("ArrowRight");
+  await told.getByText("gateway").waitFor();
+  await page.keyboard.press("ArrowDown");
+  await told.getByText("192.168.40.33").waitFor();
+  await picture(page, "network");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Attach a workload" }).waitFor();
+  equal(await page.getByLabel("Addresses").inputValue(), "192.168.40.33");
+  await go(page, "/networks/isolated1");
+  await page.getByRole("cell", { name: /in use/ }).first().waitFor();
+  equal(await page.getByRole("grid").count(), 0, "a /16 is told in ranges");
+});
+
+test("decisions: filters are in the address, and one decision is explained and replayed", async () => {
+  const page = await open();
+  await go(page, "/decisions");
+  await page.getByLabel("Verdict").selectOption("denied");
+  await page.waitForURL(/verdict=denied/);
+  await page.getByText("tier-isolation denied it").first().waitFor();
+  await picture(page, "decisions");
+  await page.locator(".log li.denied a.num").last().click();
+  await page.getByRole("heading", { name: "Why" }).waitFor();
+  await page.getByText("contradicting-tier").first().waitFor();
+  await page.getByText("What it was shown").first().click();
+  await page.getByText('"same_segment"').first().waitFor();
+  await page.getByRole("button", { name: "Replay" }).click();
+  await page.getByText("say what they said; the verdict is denied again").waitFor();
+  await picture(page, "decision");
+});
+
+test("segmentation: the demo's tiers share a link and nothing else", async () => {
+  const page = await open();
+  await go(page, "/segmentation");
+  await page.getByText("No two tiers share a segment").waitFor();
+  await page.getByRole("button", { name: /^frontend and cards|^cards and frontend/ }).click();
+  await page.waitForURL(/pair=/);
+  await page.locator("#pair").getByRole("link", { name: "cards_net" }).first().waitFor();
+  await picture(page, "segmentation");
+});
+
+test("policies, parents, events and errors each have a way on", async () => {
+  const page = await open();
+  await go(page, "/policies");
+  await page.getByRole("link", { name: "tier-isolation", exact: true }).first().waitFor();
+  await go(page, "/policies/tier-isolation");
+  await page.getByText("Nothing that exists or was asked is judged otherwise").waitFor();
+  await go(page, "/parents");
+  await page.getByRole("link", { name: "eth0.40" }).waitFor();
+  await go(page, "/events");
+  await page.getByText("endpoint.attached").first().waitFor();
+  await go(page, "/networks/cards_nett");
+  await page.getByText("did you mean cards_net?").waitFor();
+  await go(page, "/no/such/page");
+  await page.getByText("There is no such page").waitFor();
+});
+
+test("every page copies itself as a command and as a request", async () => {
+  const page = await open({ permissions: ["clipboard-read", "clipboard-write"] });
+  for (const path of ["/", "/networks", "/networks/cards_net", "/networks/new?name=x&parent=eth0.50&label=tier%3Dweb", "/networks/cards_net/attach?namespace=a", "/parents", "/parents/eth0", "/policies", "/policies/tier-isolation", "/decisions?verdict=denied", "/decisions/1", "/segmentation", "/events"]) {
+    await go(page, path);
+    const copied = async (what) => {
+      await page.getByRole("button", { name: `Copy as ${what}` }).click();
+      await page.getByRole("button", { name: "Copied" }).waitFor();
+      return page.evaluate(() => navigator.clipboard.readText());
+    };
+    ok((await copied("command")).startsWith("bulkhead "), path);
+    const request = await copied("request");
+    ok(request.startsWith("curl -s --unix-socket /run/bulkhead/bulkhead.sock") && request.includes("http://localhost/v1/"), `${path}: ${request}`);
+    ok(!request.includes(process.env.BULKHEAD_TOKEN), "no secret is copied");
+  }
+});
+
+test("what happens elsewhere appears by itself, and a lost connection is told and comes back", async () => {
+  const page = await open();
+  await go(page, "/networks");
+  await api("POST", "/v1/networks", { name: "made-elsewhere", labels: { tier: "frontend" } });
+  await page.getByRole("link", { name: "made-elsewhere" }).waitFor();
+  await page.context().setOffline(true);
+  await page.getByRole("alert").getByText("No connection.").waitFor();
+  await api("DELETE", "/v1/networks/made-elsewhere");
+  ok(await page.getByRole("link", { name: "made-elsewhere" }).isVisible(), "what was there stays to be read");
+  await page.context().setOffline(false);
+  await page.getByRole("button", { name: "Try now" }).click();
+  await page.getByRole("link", { name: "made-elsewhere" }).waitFor({ state: "detached" });
+  await page.locator(".connection.good").waitFor();
+  await go(page, "/decisions");
+  const before = (await api("GET", "/v1/health")).last_decision;
+  await api("POST", "/v1/networks/cards_net/endpoints", { namespace: { name: "web2" }, workload: { name: "web2", labels: { tier: "frontend" } } }).catch((e) => equal(e.status, 403));
+  await page.locator(".log").getByRole("link", { name: String(before + 1), exact: true }).waitFor();
+  await until("no request is left without an end", async () => (await page.locator(".waiting").count()) === 0);
+});
