@@ -71,6 +71,6 @@ fn main() -> ExitCode {
         Command::Serve(options) => serve::run(&options),
         Command::Policy(policy) => policy.run(),
         Command::Demo(options) => demo::run(&options),
-        Command::Dashboard(options) => dashboard::run(&options),
+        Command::Dashboard(dashboard) => dashboard.run(),
     }
 }

@@ -69,6 +69,9 @@ impl Story {
    curl -s -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \\
         -d '{{\"name\":\"mine\",\"parent\":\"eth0.50\",\"labels\":{{\"tier\":\"web\"}}}}' 'http://127.0.0.1:{port}/v1/networks?dry_run=true'
 
+   The dashboard; this prints a URL that is good for one log-in within 60 s:
+   curl -s -X POST -H 'Authorization: Bearer {token}' http://127.0.0.1:{port}/v1/sessions/codes
+
    Its unix socket is {}; its host's namespace is called host, the workloads' ipv1, ipv2, web1, pan1.
    Ctrl-C ends it all.",
             self.paint("1", "The service is live:"),

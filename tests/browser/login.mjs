@@ -6,7 +6,7 @@ import { code, equal, ok, open, picture, site, test, until } from "./harness.mjs
 test("login: the command's url is good once, and leaves no trace in the address", async () => {
   const folder = mkdtempSync("target/browser/token-");
   writeFileSync(`${folder}/token`, process.env.BULKHEAD_TOKEN, { mode: 0o600 });
-  const printed = execFileSync("target/debug/bulkhead", ["dashboard", "--address", site.replace("http://", ""), "--token-file", `${folder}/token`], { stdio: ["ignore", "pipe", "ignore"] });
+  const printed = execFileSync("target/debug/bulkhead", ["dashboard", "--host", site, "--token-file", `${folder}/token`], { stdio: ["ignore", "pipe", "ignore"] });
   const url = String(printed).trim();
   ok(/^http:\/\/127\.0\.0\.1:\d+\/ui\/#code=[0-9a-f]{64}$/.test(url), url);
   const page = await open({ out: true });

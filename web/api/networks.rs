@@ -3,8 +3,8 @@
 use super::{Answered, both, dry_run, find_network, gone_again, meaning};
 use crate::app::{App, Asker, Why};
 use crate::body::JsonBody;
-use crate::dto::network::{self, NetworkBody, NetworkChangeBody, NetworkWishBody};
 use crate::dto::addresses::{self, SubnetAddressesBody};
+use crate::dto::network::{self, NetworkBody, NetworkChangeBody, NetworkWishBody};
 use crate::dto::plan::DryRunBody;
 use crate::dto::{ChangeParams, ForceParams, Page, PageParams, Removed, check_force, created, json};
 use crate::params::{Params, Path};

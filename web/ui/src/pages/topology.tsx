@@ -3,13 +3,13 @@ import { hierarchy, tree } from "d3-hierarchy";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { all, path as at } from "../api";
 import { command, flags } from "../commands";
-import { changed, loadProblem, networks, parents } from "../live";
+import { changed, loadProblem, networks, parents, recent } from "../live";
 import { go, query, withQuery } from "../route";
 import { labelKeys, look, tierKey, tierOf, tiers, untiered } from "../tiers";
 import type { Endpoint } from "../types";
 import { useWidth } from "../use";
 import { plural } from "../words";
-import { Empty, Head, Icon, Link, ProblemBox, Tier, Waiting } from "../parts/basics";
+import { Empty, Head, Icon, Link, ProblemBox, Tier, Waiting, When } from "../parts/basics";
 import { type Filter, type Kind, type Node, type Unfold, fits, fold, grow } from "./tree";
 
 const rowHeight = 36;
@@ -50,12 +50,24 @@ export function Topology() {
         <>
           <Toolbar filter={filter} unfold={unfold} />
           <p class="summary" role="status">{filtered ? `${plural(shown.length, "network")} of ${networks.value!.length}` : plural(shown.length, "network")} with {plural(shown.reduce((s, n) => s + n.endpoints, 0), "endpoint")}, in {plural(new Set(shown.map((n) => tierOf(n.labels))).size, "tier")}</p>
+          <Drift />
           {shown.length === 0 && filtered ? <Empty title="No network fits"><Link to="/">Show all of them</Link></Empty>
             : <Picture host={drawn.host} isOpen={drawn.isOpen} toggle={toggle} />}
           <Key />
         </>
       )}
     </>
+  );
+}
+
+/** What changed behind the daemon's back in the last hour, and what became of it. */
+function Drift() {
+  const hour = Date.now() - 3_600_000;
+  const all = recent.value.filter((e) => /\.(drifted|healed|lost|back|failed)$/.test(e.kind) && Date.parse(e.at) > hour);
+  if (all.length === 0) return null;
+  return (
+    <details class="drift"><summary><Icon name="warn" />{plural(all.length, "event")} of drift in the last hour; the newest: {all[0]!.text}</summary>
+      <ul>{all.slice(0, 12).map((e) => <li key={e.seq}><When at={e.at} /> <span class="mono">{e.kind}</span> {e.text}</li>)}</ul><Link to="/events">All events</Link></details>
   );
 }
 

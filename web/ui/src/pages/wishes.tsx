@@ -1,16 +1,15 @@
 // The forms that make something: a network, an endpoint. What would come of it appears while one types, and all that was typed is in
 // the address.
-import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { ask, path as at } from "../api";
 import { command, flags, labelFlags } from "../commands";
-import { lookNow, networks, parents } from "../live";
+import { loadProblem, lookNow, networks, parents } from "../live";
 import { go, query, withQuery } from "../route";
 import { tierOf } from "../tiers";
 import type { Endpoint, Fault, Labels, Network, Page, Parent, SubnetAddresses } from "../types";
 import { useDo, useDryRun, useGet } from "../use";
 import { makes } from "../words";
-import { Head, Icon, Link, ProblemBox, State, Tier } from "../parts/basics";
+import { Head, Icon, Link, ProblemBox, State, Tier, Waiting, useMore } from "../parts/basics";
 import { Check, Choice, DryRunBox, LabelsField, Text, faultsAt } from "../parts/form";
 
 const labelsIn = (params: string[]): Labels => Object.fromEntries(params.filter((p) => p.includes("=")).map((p) => [p.slice(0, p.indexOf("=")), p.slice(p.indexOf("=") + 1)]));
@@ -170,13 +169,18 @@ export function Attach({ network }: { network: string }) {
 }
 
 export function Parents({ link }: { link?: string }) {
-  const shown = (parents.value ?? []).filter((p) => !link || p.link === link);
-  const body: ComponentChildren = shown.map((p) => <ParentCard key={p.link} p={p} />);
+  // Links of the host first, then what was made on them, then what cannot be one.
+  const rank = (p: Parent) => p.state === "unfit" ? 3 : p.kind === "dummy" ? 2 : p.vlan !== null ? 1 : 0;
+  const shown = (parents.value ?? []).filter((p) => !link || p.link === link).sort((a, b) => rank(a) - rank(b) || (a.vlan ?? 0) - (b.vlan ?? 0) || a.link.localeCompare(b.link));
+  const [rows, more] = useMore(shown, 60);
   return (
     <>
       <Head title={link ?? "Parents"} above={link ? <><Link to="/parents">Parents</Link> /</> : undefined} command={link ? command("parent", "inspect", link) : command("parent", "ls")} asked={{ method: "GET", path: link ? at`/v1/parents/${link}` : "/v1/parents" }} />
       {parents.value && link && shown.length === 0 && <p>There is no link {link} any more. <Link to="/parents">All parents</Link></p>}
-      <div class="cards">{body}</div>
+      {loadProblem.value && !parents.value && <ProblemBox problem={loadProblem.value} />}
+      {!parents.value && !loadProblem.value && <Waiting lines={6} />}
+      <div class="cards">{rows.map((p) => <ParentCard key={p.link} p={p} />)}</div>
+      {more}
     </>
   );
 }
@@ -193,6 +197,6 @@ const ParentCard = ({ p }: { p: Parent }) => (
       {p.networks.length > 0 && <li>{p.networks.slice(0, 8).map((n) => <Link key={n} to={at`/networks/${n}`} class="chip">{n}</Link>)}{p.networks.length > 8 && ` and ${p.networks.length - 8} more`}</li>}
       {p.addresses.length > 0 && <li class="mono small">{p.addresses.join(" ")}</li>}
     </ul>
-    {p.state !== "unfit" && <p><Link to={`/networks/new?parent=${encodeURIComponent(p.link)}`}>New network on it</Link></p>}
+    {p.state !== "unfit" && p.kind !== "dummy" && <p><Link to={`/networks/new?parent=${encodeURIComponent(p.link)}`}>New network on it</Link></p>}
   </section>
 );
