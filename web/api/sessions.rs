@@ -36,7 +36,9 @@ pub async fn code(State(app): State<App>, Asker(caller): Asker, params: Params) 
         return Err(Refusal::forbidden("", "a session may not begin another", "log in by `bulkhead dashboard`").into());
     }
     let sessions = app.sessions().ok_or_else(|| {
-        Problem::new(Kind::Conflict, "the daemon does not listen on TCP, so there is no dashboard; start it with --listen 127.0.0.1:8420")
+        let right = "a daemon that was started with --listen 127.0.0.1:8420";
+        Problem::new(Kind::Conflict, format!("this daemon does not listen on TCP, so it has no dashboard; needed is {right}"))
+            .about("", right)
     })?;
     let (code, url) = dashboard::code(sessions, caller)?;
     Ok(json(StatusCode::OK, &CodeBody { code, url, good_for_s: CODE_WITHIN.as_secs() }))

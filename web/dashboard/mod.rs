@@ -113,7 +113,7 @@ async fn session(
             let begun = guard.sessions.log_in(code, peer, Instant::now()).map_err(no_random)?;
             let Some(begun) = begun else {
                 let detail = "the code is unknown, used or older than 60 s; `bulkhead dashboard` prints a new one";
-                return Err(Problem::new(Kind::Unauthorized, detail));
+                return Err(Problem::new(Kind::Unauthorized, detail).about("code", "the code of a new URL"));
             };
             tracing::info!(caller = %begun.caller.name, peer, "logged in to the dashboard");
             let mut response = told(StatusCode::CREATED, &begun.caller, Some(&begun.key), AGE_MAX);
@@ -145,7 +145,10 @@ fn known(guard: &TcpGuard, headers: &HeaderMap) -> Result<(Arc<Caller>, Duration
         let (caller, left) = guard.sessions.find(cookie, key, Instant::now())?;
         Some((caller, left, cookie.to_owned()))
     });
-    found.ok_or_else(|| Problem::new(Kind::Unauthorized, "no session, or one that is over; `bulkhead dashboard` prints a URL to log in"))
+    found.ok_or_else(|| {
+        let detail = "no session, or one that is over; `bulkhead dashboard` prints a URL to log in";
+        Problem::new(Kind::Unauthorized, detail).about("Bulkhead-Session", "the key of a session, with its cookie")
+    })
 }
 
 /// Cookies know no ports: two daemons of one host must not take each other's.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+mod addresses;
 mod auth;
 mod bad_input;
 mod changes;
