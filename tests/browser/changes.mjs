@@ -59,7 +59,7 @@ test("an uploaded module denies an attach made from the form", async () => {
   await page.getByRole("heading", { name: "limit" }).waitFor();
   equal((await api("GET", "/v1/policies/limit")).settings, { max: 2 });
 
-  await go(page, "/networks/db_net_ipv/attach?namespace=web2");
+  await go(page, "/networks/db_net_ipv/attach?namespace=iso4&interface=eth1");
   await page.getByText("limit").first().waitFor();
   await page.getByRole("button", { name: "Ask anyway: it will be denied" }).click();
   await page.getByText("Not attached: Denied by policy").waitFor();
@@ -72,16 +72,16 @@ test("an uploaded module denies an attach made from the form", async () => {
   await page.locator(".schema").getByLabel("Max").fill("3");
   await page.getByRole("button", { name: "Save as revision 2" }).click();
   await page.getByText(/reason/i).first().waitFor();
-  await page.getByRole("complementary", { name: "What it would do" }).getByLabel("Reason").fill("web2 is to join");
+  await page.getByRole("complementary", { name: "What it would do" }).getByLabel("Reason").fill("iso4 is to join");
   await page.getByRole("button", { name: "Save as revision 2" }).click();
   await page.getByText("revision 2 of").waitFor();
   await page.getByRole("button", { name: "Revision 2" }).click();
   await page.getByText("What changed since revision 1").waitFor();
   await picture(page, "revisions", { fullPage: true });
-  await go(page, "/networks/db_net_ipv/attach?namespace=web2&name=web2");
-  await page.getByRole("button", { name: /^Attach web2 at 192\.168\.1\./ }).click();
-  await page.getByRole("heading", { name: "web2" }).waitFor();
-  const endpoint = (await api("GET", "/v1/networks/db_net_ipv/endpoints?name=web2")).items[0];
+  await go(page, "/networks/db_net_ipv/attach?namespace=iso4&interface=eth1&name=joined");
+  await page.getByRole("button", { name: /^Attach joined at 192\.168\.1\./ }).click();
+  await page.getByRole("heading", { name: "joined" }).waitFor();
+  const endpoint = (await api("GET", "/v1/networks/db_net_ipv/endpoints?name=joined")).items[0];
   equal(endpoint.state, "attached");
   await page.getByRole("button", { name: "Detach" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Remove the endpoint" }).click();
@@ -103,7 +103,8 @@ test("audit: what a policy would deny is counted", async () => {
   await api("POST", "/v1/networks", { name: "counted" });
   await go(page, "/policies/watch");
   await page.getByText("Would have denied 1").waitFor();
-  await page.getByLabel("Networks per caller").fill("many");
+  await page.getByLabel("Networks per caller").fill("5");
+  await page.getByRole("button", { name: "Save as revision 2" }).waitFor();
   await api("DELETE", "/v1/networks/counted");
   await api("DELETE", "/v1/policies/watch?reason=done");
   await page.getByText("there is no policy watch").waitFor();

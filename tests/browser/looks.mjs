@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { api, equal, go, ok, open, picture, site, test } from "./harness.mjs";
 
 const axe = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
-const pages = ["/", "/?open=n%3Acards_net", "/networks", "/networks/cards_net", "/networks/isolated1", "/networks/new?name=web2&parent=eth0.40&label=tier%3Dweb", "/networks/new?name=a+b", "/networks/cards_net/attach?namespace=web2&label=tier%3Dfrontend", "/networks/cards_net?delete=1", "/parents", "/policies", "/policies/tier-isolation", "/policies/subnet-rules", "/policies/new", "/decisions", "/decisions/23", "/segmentation?pair=cards~frontend", "/events", "/networks/none"];
+const pages = ["/", "/?open=n%3Acards_net", "/networks", "/networks/cards_net", "/networks/isolated1", "/networks/new?name=web2&parent=eth0.40&label=tier%3Dweb", "/networks/new?name=a+b", "/networks/cards_net/attach?namespace=iso4&interface=eth1", "/networks/cards_net?delete=1", "/parents", "/policies", "/policies/tier-isolation", "/policies/subnet-rules", "/policies/new", "/decisions", "/decisions/23", "/segmentation?pair=cards~frontend", "/events", "/networks/none"];
 
 for (const colorScheme of ["light", "dark"]) {
   test(`axe finds nothing serious on any page, ${colorScheme}`, async () => {
@@ -72,12 +72,12 @@ test("500 networks and 10,000 endpoints: folded to what can be read, and drawn a
   await page.route("**/ui/v1/parents?*", (route) => route.fulfill({ json: { items: [parents.find((p) => p.link === "eth0"), ...vlans], next: null } }));
   for (const [what, query, rows] of [["as fits", "", 20], ["all unfolded", "?unfold=all", 500]]) {
     await page.goto("about:blank");
-    const began = Date.now();
     await page.goto(`${site}/ui/${query}`);
     await page.waitForFunction((rows) => document.querySelectorAll("[role=treeitem]").length >= rows && document.querySelector(".summary")?.textContent.includes("10,000 endpoints"), Math.min(rows, 8));
     const took = await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now())))));
+    const answered = await page.evaluate(() => Math.max(...performance.getEntriesByType("resource").filter((e) => /v1\/(networks|parents|events)/.test(e.name)).map((e) => e.responseEnd)));
     const nodes = await page.getByRole("treeitem").count();
-    console.log(`  topology of 500 networks and 10,000 endpoints, ${what}: ${Math.round(took)} ms from the beginning of the load until drawn (${nodes} nodes; ${Date.now() - began} ms with the browser's own start)`);
+    console.log(`  topology of 500 networks and 10,000 endpoints, ${what}: drawn ${Math.round(took - answered)} ms after the last answer, ${Math.round(took)} ms after the beginning of the load (${nodes} nodes)`);
     if (!query) { ok(nodes <= 44, `${nodes} rows are too many to read`); await picture(page, "topology-500") } else ok(nodes >= 625, `${nodes}`);
   }
 });

@@ -85,7 +85,7 @@ test("policies, parents, events and errors each have a way on", async () => {
   await go(page, "/parents");
   await page.getByRole("link", { name: "eth0.40" }).waitFor();
   await go(page, "/events");
-  await page.getByText("endpoint.attached").first().waitFor();
+  await page.locator(".log").getByText("endpoint.attached").first().waitFor();
   await go(page, "/networks/cards_nett");
   await page.getByText("did you mean cards_net?").waitFor();
   await go(page, "/no/such/page");
@@ -98,7 +98,7 @@ test("every page copies itself as a command and as a request", async () => {
     await go(page, path);
     const copied = async (what) => {
       await page.getByRole("button", { name: `Copy as ${what}` }).click();
-      await page.getByRole("button", { name: "Copied" }).waitFor();
+      await page.getByRole("status").getByText(`${what} copied`).waitFor();
       return page.evaluate(() => navigator.clipboard.readText());
     };
     ok((await copied("command")).startsWith("bulkhead "), path);
@@ -123,7 +123,7 @@ test("what happens elsewhere appears by itself, and a lost connection is told an
   await page.locator(".connection.good").waitFor();
   await go(page, "/decisions");
   const before = (await api("GET", "/v1/health")).last_decision;
-  await api("POST", "/v1/networks/cards_net/endpoints", { namespace: { name: "web2" }, workload: { name: "web2", labels: { tier: "frontend" } } }).catch((e) => equal(e.status, 403));
+  await api("POST", "/v1/networks/cards_net/endpoints", { namespace: { name: "iso4" }, interface: "eth1" }).catch((e) => equal(e.status, 403));
   await page.locator(".log").getByRole("link", { name: String(before + 1), exact: true }).waitFor();
   await until("no request is left without an end", async () => (await page.locator(".waiting").count()) === 0);
 });

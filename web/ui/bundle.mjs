@@ -5,6 +5,7 @@
 import { build } from "esbuild";
 import { brotliCompressSync, brotliDecompressSync, constants, gunzipSync, gzipSync } from "node:zlib";
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -49,6 +50,12 @@ function unequal(made, kept) {
 }
 
 const dist = join(here, "dist");
+if (process.argv[2] === "test") {
+  const to = join(here, "node_modules/.tests");
+  await build({ entryPoints: [join(here, "tests/pure.test.ts")], outdir: to, bundle: true, format: "esm", platform: "node", outExtension: { ".js": ".mjs" }, logLevel: "warning" });
+  const { status } = spawnSync(process.execPath, ["--test", join(to, "pure.test.mjs")], { stdio: "inherit" });
+  process.exit(status ?? 1);
+}
 if (process.argv[2] === "check") {
   const made = join(here, "node_modules/.bundled");
   await bundle(made);

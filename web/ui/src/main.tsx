@@ -46,7 +46,7 @@ function App({ problem }: { problem: string }) {
   if (state.value === "unknown") return <main class="login"><Waiting /></main>;
   if (state.value === "out") return <Login problem={problem} />;
   const parts = path.value.split("/").filter(Boolean).map(decode);
-  const [title, body] = page(parts) ?? ["Not found", <Empty title="There is no such page"><Link to="/">To the topology</Link></Empty>];
+  const [title, body] = page(parts) ?? ["Not found", <><header class="head"><h1 tabIndex={-1}>Not found</h1></header><Empty title="There is no such page"><Link to="/">To the topology</Link></Empty></>];
   return <Shell title={title}>{body}</Shell>;
 }
 const decode = (part: string): string => { try { return decodeURIComponent(part) } catch { return part } };

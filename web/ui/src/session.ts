@@ -12,6 +12,9 @@ export const who = signal<Who | null>(null);
 /** Why one is out, where there is something to say. */
 export const why = signal<string>("");
 
+// A log-out in one tab is one in all.
+addEventListener("storage", (e) => { if (e.key === place && e.newValue === null && state.value === "in") session.over("The session is over.") });
+
 export const session = {
   key: (): string => localStorage.getItem(place) ?? "",
   begun(key: string, caller: Who): void {

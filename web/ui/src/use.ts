@@ -22,9 +22,11 @@ function useLoad<T>(key: string | null, load: (signal: AbortSignal) => Promise<T
   useEffect(() => {
     if (key === null) return;
     const stop = new AbortController();
+    // What is gone is not shown any more; what cannot be asked for just now is.
+    const fail = (problem: Problem) => set((before) => ({ key, data: before.key === key && problem.status !== 404 ? before.data : null, problem }));
     load(stop.signal).then(
       (data) => { if (!stop.signal.aborted) set({ key, data, problem: null }) },
-      (e) => { if (!stop.signal.aborted) set((before) => ({ key, data: before.key === key ? before.data : null, problem: asProblem(e) })) },
+      (e) => { if (!stop.signal.aborted) fail(asProblem(e)) },
     );
     return () => stop.abort();
   }, [key, version, again]);

@@ -241,7 +241,7 @@ function Box({ placed: { node: n, x, y, width, level, isOpen }, tabIndex, onFocu
   const note = right - noteX > 50 ? cut(n.note, right - noteX, "note") : "";
   const words = [n.kind === "segment" ? `${n.name}${n.note ? ` (${n.note})` : ""}` : `${n.kind === "network" ? "network " : ""}${n.name}`, tier && tier !== untiered ? `tier ${tier}` : "", n.kind === "network" ? plural(n.endpoints, "endpoint") : n.networks ? `${plural(n.networks, "network")}, ${plural(n.endpoints, "endpoint")}` : n.note, shield ? `shield ${shield.state}` : "", ...n.wrong].filter(Boolean).join(", ");
   return (
-    <g role="treeitem" data-id={n.id} class={`node ${n.kind}${tier ? ` t${look(tier)}` : ""}${n.wrong.length ? " wrong" : ""}`} aria-level={level} {...(canToggle ? { "aria-expanded": isOpen } : {})} aria-label={words}
+    <g role="treeitem" data-id={n.id} class={`node ${n.kind}${tier ? ` t${look(tier)}` : ""}${n.wrong.length ? " wrong" : ""}`} aria-level={level} {...(canToggle ? { "aria-expanded": isOpen } : {})}
       tabIndex={tabIndex} onFocus={onFocus} onClick={(e) => { e.stopPropagation(); if (n.to && n.kind !== "parent" && n.kind !== "segment") go(n.to); else if (canToggle) toggle(); else if (n.to) go(n.to) }}>
       <title>{words}</title>
       <rect class="box" x={x} y={y - boxHeight / 2} width={width} height={boxHeight} rx="6" />

@@ -88,14 +88,18 @@ export function grow(networks: Network[], parents: Parent[], f: Filter, tierOf: 
   return host;
 }
 
-function count(n: Node): void {
-  if (n.kind === "network" || n.kind === "endpoint") return;
+/** Adds up what is below a node, whose children have been counted. */
+function sum(n: Node): void {
   for (const c of n.children) {
-    count(c);
     n.networks += c.networks;
     n.endpoints += c.endpoints;
     c.tiers.forEach((many, tier) => n.tiers.set(tier, (n.tiers.get(tier) ?? 0) + many));
   }
+}
+function count(n: Node): void {
+  if (n.kind === "network" || n.kind === "endpoint") return;
+  n.children.forEach(count);
+  sum(n);
 }
 
 /** Rows that stay legible without a fold. */
@@ -116,7 +120,12 @@ function group(parent: Node): void {
   }
   if (of.size < 2) return;
   parent.children = [...of.values()].sort((a, b) => a.name.localeCompare(b.name));
-  parent.children.forEach(count);
+  for (const g of parent.children) {
+    sum(g);
+    const vlans = g.children.flatMap((c) => c.parent?.vlan ?? []);
+    g.note = vlans.length ? `${vlans.length} VLANs, ${Math.min(...vlans)} to ${Math.max(...vlans)}` : "";
+    g.wrong = [...new Set(g.children.flatMap((c) => c.wrong))].slice(0, 3);
+  }
 }
 
 export type Unfold = "auto" | "all" | "none";
