@@ -38,6 +38,10 @@ pub struct Config {
     pub grants: Vec<Grant>,
     /// Whether what no enforcing policy judges is allowed.
     pub allow_unjudged: bool,
+    /// Decisions that are asked again at a start under another engine.
+    pub replay_last: usize,
+    /// Serve although recorded decisions come out otherwise.
+    pub go_on_with_differences: bool,
     /// How often namespaces are looked at; never where it is zero.
     pub sweep: Duration,
     /// How log lines look.
@@ -60,6 +64,8 @@ impl Default for Config {
             hold_back_s: 60,
             grants: Vec::new(),
             allow_unjudged: false,
+            replay_last: 1_000,
+            go_on_with_differences: false,
             sweep: Duration::from_secs(5),
             log: LogFormat::Text,
             limits: Limits::default(),
@@ -100,8 +106,20 @@ impl Config {
             Some(path) => Self::read(path)?,
             None => Self::default(),
         };
-        let Serve { config: _, new_token: _, socket, socket_group, database, listen, host, admin, hold_back_s, allow_unjudged, log } =
-            flags;
+        let Serve {
+            config: _,
+            new_token: _,
+            socket,
+            socket_group,
+            database,
+            listen,
+            host,
+            admin,
+            hold_back_s,
+            allow_unjudged,
+            go_on_with_differences,
+            log,
+        } = flags;
         config.socket = socket.clone().unwrap_or(config.socket);
         config.socket_group = socket_group.clone().or(config.socket_group);
         config.database = database.clone().unwrap_or(config.database);
@@ -110,6 +128,7 @@ impl Config {
         config.admins.extend(admin.iter().cloned());
         config.hold_back_s = hold_back_s.unwrap_or(config.hold_back_s);
         config.allow_unjudged |= allow_unjudged;
+        config.go_on_with_differences = *go_on_with_differences;
         config.log = log.unwrap_or(config.log);
         Ok(config)
     }
@@ -135,6 +154,9 @@ impl Config {
             hold_back_s: file.optional("hold_back_s", fields::number(0, 86_400)).unwrap_or(default.hold_back_s),
             grants: file.optional("grants", fields::list(grant)).unwrap_or_default(),
             allow_unjudged: file.optional("allow_unjudged", fields::boolean).unwrap_or(false),
+            replay_last: file.optional("replay_last", fields::number(0, 1 << 20)).unwrap_or(default.replay_last),
+            // A flag only: it is for one start, and would do harm if it stayed.
+            go_on_with_differences: false,
             sweep: file.optional("sweep_s", fields::number(0, 86_400)).map_or(default.sweep, Duration::from_secs),
             log: file.optional("log", fields::choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)])).unwrap_or(default.log),
             limits: file.optional("limits", limits).unwrap_or_default(),

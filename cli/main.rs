@@ -17,6 +17,7 @@ mod policy_module;
 mod policy_new;
 mod policy_report;
 mod policy_test;
+mod replay;
 mod serve;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};

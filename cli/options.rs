@@ -22,7 +22,7 @@ Examples:
 
 The configuration file (TOML) has these keys, and no others; flags win:
   socket, socket_group, socket_mode = \"0660\", database, listen = \"127.0.0.1:PORT\", hosts = [\"name:port\"], admins = [\"user\", 1000],
-  hold_back_s = 60, sweep_s = 5, allow_unjudged = false, log = \"text\"|\"json\",
+  hold_back_s = 60, sweep_s = 5, allow_unjudged = false, replay_last = 1000, log = \"text\"|\"json\",
   [[pools]] base = \"10.64.0.0/10\", size = 24
   [[grants]] group|user = \"cards-ops\", labels = {tier = [\"cards\"]}
   [limits] body_bytes_max, module_bytes_max, head_bytes_max, headers_max, head_within_s, body_within_s, answer_within_s,
@@ -57,6 +57,9 @@ pub struct Serve {
     /// Allow what no enforcing policy judges; it is recorded as unjudged.
     #[arg(long)]
     pub allow_unjudged: bool,
+    /// Serve although this version judges recorded decisions otherwise than they were; the differences are logged.
+    #[arg(long)]
+    pub go_on_with_differences: bool,
     /// How log lines look [default: text].
     #[arg(long, value_name = "FORMAT")]
     pub log: Option<LogFormat>,

@@ -4,7 +4,7 @@ use bulkhead_core::caller::Caller;
 use bulkhead_core::endpoint::Netns;
 use bulkhead_core::event::Event;
 use bulkhead_core::ids::DecisionId;
-use bulkhead_core::log::{DecisionFilter, LoggedDecision, Page, Revision, Verified};
+use bulkhead_core::log::{DecisionFilter, LoggedDecision, Page, PolicyChange, Revision, Verified};
 use bulkhead_core::names::shown;
 use bulkhead_core::policy::{Description, Digest, Module};
 use bulkhead_core::refusal::Fault;
@@ -85,6 +85,9 @@ impl Log for RecordLog {
     }
     fn revisions(&self, policy: String) -> Later<'_, Vec<Revision>> {
         Box::pin(async move { self.0.revisions(&policy).await })
+    }
+    fn policy_changes(&self) -> Later<'_, Vec<PolicyChange>> {
+        Box::pin(self.0.policy_changes())
     }
     fn revision(&self, policy: String, number: u64) -> Later<'_, Option<Revision>> {
         Box::pin(async move { self.0.revision(&policy, number).await })

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::modules::{load_modules, set_up_built_ins};
 use crate::options::{LogFormat, Serve};
 use crate::parts::{HostNamespaces, RecordLog, WasmModules};
+use crate::replay;
 use bulkhead_core::kernel::Kernel;
 use bulkhead_core::names::shown;
 use bulkhead_core::settings::Settings;
@@ -117,6 +118,7 @@ async fn serve(
 ) -> Started<()> {
     let log = LogReader::open(&config.database)?;
     load_modules(&engine, &judge, &log).await?;
+    replay::last_decisions(&engine, &log, config.replay_last, config.go_on_with_differences).await?;
     set_up_built_ins(&engine, &judge).await?;
 
     // Caught before a door opens: from then on an end is a polite one.

@@ -16,10 +16,12 @@ use bulkhead_core::caller::Caller;
 use bulkhead_core::case::{Case, Tried};
 use bulkhead_core::decide::{self, Basis, Decided};
 use bulkhead_core::event::Event;
+use bulkhead_core::evidence::JudgedBy;
 use bulkhead_core::host::Host;
 use bulkhead_core::kernel::Kernel;
-use bulkhead_core::policy::{Change, Digest, Judge, Judged, Policy, Question};
+use bulkhead_core::policy::{Change, Digest, Heard, Judge, Judged, Policy, Question};
 use bulkhead_core::record::{Store, StoreError};
+use bulkhead_core::replay::{self, Again};
 use bulkhead_core::request::{Asked, Request};
 use bulkhead_core::settings::Settings;
 use bulkhead_core::state::State;
@@ -157,6 +159,14 @@ impl Engine {
     /// Puts a test case to a policy.
     pub fn try_case(&self, policy: &Policy, case: &Case) -> Tried {
         case.put(&*self.shared.judge, policy)
+    }
+    /// Puts a recorded question to the policy that was asked, as it was then ([`replay::again`]).
+    pub fn again(&self, then: &Heard, policy: Option<&Policy>, by: Option<&JudgedBy>) -> Again {
+        replay::again(&*self.shared.judge, then, policy, by)
+    }
+    /// What runs the policies.
+    pub fn judged_by(&self) -> Arc<JudgedBy> {
+        self.shared.judge.judged_by()
     }
     pub(crate) fn judge_of_policies(&self) -> &dyn Judge {
         &*self.shared.judge

@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod clock;
+pub mod compare;
 pub mod dry_run;
 pub mod engine;
 mod fatal;

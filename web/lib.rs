@@ -23,6 +23,7 @@ pub mod params;
 pub mod parts;
 pub mod patience;
 pub mod problem;
+pub mod report_page;
 pub mod router;
 pub mod sessions;
 pub mod time;

@@ -24,6 +24,7 @@ use utoipa::{OpenApi, PartialSchema, ToSchema};
         (name = "policies", description = "Modules with settings, a mode and a scope; any denial denies"),
         (name = "modules", description = "Uploaded WebAssembly components, by digest"),
         (name = "decisions", description = "The recorded outcome of each request"),
+        (name = "reports", description = "What the record shows, for whoever must prove it"),
         (name = "events", description = "What happened, with sequence numbers"),
         (name = "sessions", description = "The way into the dashboard"),
         (name = "health", description = "How the daemon is, and this description")

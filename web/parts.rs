@@ -4,7 +4,7 @@ use bulkhead_core::caller::Caller;
 use bulkhead_core::endpoint::Netns;
 use bulkhead_core::event::Event;
 use bulkhead_core::ids::DecisionId;
-use bulkhead_core::log::{DecisionFilter, LoggedDecision, Page, Revision, Verified};
+use bulkhead_core::log::{DecisionFilter, LoggedDecision, Page, PolicyChange, Revision, Verified};
 use bulkhead_core::policy::{Description, Digest, Module};
 use bulkhead_core::record::StoreError;
 use bulkhead_core::refusal::Fault;
@@ -68,6 +68,8 @@ pub trait Log: Send + Sync {
     fn events_after(&self, seq: u64, limit: usize) -> Later<'_, Vec<Event>>;
     /// The revisions of a policy, oldest first.
     fn revisions(&self, policy: String) -> Later<'_, Vec<Revision>>;
+    /// All changes of policies, in the order in which they were decided.
+    fn policy_changes(&self) -> Later<'_, Vec<PolicyChange>>;
     /// One revision of a policy.
     fn revision(&self, policy: String, number: u64) -> Later<'_, Option<Revision>>;
     /// Goes through the whole decision log; also the roots over the first so many decisions and outcomes.

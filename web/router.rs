@@ -15,7 +15,9 @@ use utoipa_axum::routes;
 
 /// All routes, and their description.
 fn routes() -> OpenApiRouter<App> {
-    use api::{decisions, endpoints, events, evidence, health, modules, networks, parents, policies, rehearsal, revisions, sessions};
+    use api::{
+        decisions, endpoints, events, evidence, health, modules, networks, parents, policies, rehearsal, replay, reports, revisions, sessions,
+    };
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(networks::create, networks::list))
         .routes(routes!(networks::inspect, networks::change, networks::delete))
@@ -38,8 +40,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(modules::content))
         .routes(routes!(decisions::list))
         .routes(routes!(decisions::inspect))
-        .routes(routes!(evidence::replay))
+        .routes(routes!(replay::replay, replay::replay_with))
         .routes(routes!(evidence::verify))
+        .routes(routes!(reports::show))
         .routes(routes!(events::list))
         .routes(routes!(sessions::code))
         .routes(routes!(health::show))

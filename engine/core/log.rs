@@ -64,6 +64,19 @@ pub struct Revision {
     pub policy: Policy,
 }
 
+/// A change of a policy: a revision, or its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PolicyChange {
+    /// Its name.
+    pub name: String,
+    /// The decision, where one was made.
+    pub decision: Option<DecisionId>,
+    /// When.
+    pub at: Timestamp,
+    /// The revision; `None` where it was deleted.
+    pub policy: Option<Policy>,
+}
+
 /// What going through a list of records and their leaves has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {

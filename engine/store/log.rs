@@ -4,7 +4,7 @@ use crate::open;
 use crate::{edits, failed};
 use bulkhead_core::event::Event;
 use bulkhead_core::ids::{DecisionId, Timestamp};
-use bulkhead_core::log::{DecisionFilter, LoggedDecision, Page, Revision};
+use bulkhead_core::log::{DecisionFilter, LoggedDecision, Page, PolicyChange, Revision};
 use bulkhead_core::policy::Digest;
 use bulkhead_core::record::StoreError;
 use sqlx::QueryBuilder;
@@ -120,6 +120,24 @@ impl LogReader {
                 .await
                 .map_err(|e| failed(format!("revisions of policy {policy} cannot be read: {e}"), e))?;
         rows.into_iter().map(revision).collect()
+    }
+
+    /// All changes of policies, in the order in which they were decided. Revisions that no decision made were there from the beginning.
+    pub async fn policy_changes(&self) -> Result<Vec<PolicyChange>, StoreError> {
+        let rows: Vec<(String, Option<i64>, i64, Option<String>)> = sqlx::query_as(
+            "SELECT name, decision_id, coalesce(at, 0), spec FROM policy_revision LEFT JOIN decision ON id = decision_id
+             UNION ALL SELECT subject, id, at, NULL FROM decision WHERE operation = 'delete-policy' AND verdict = 'allowed'
+             ORDER BY 2 NULLS FIRST",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|e| failed(format!("changes of policies cannot be read: {e}"), e))?;
+        let change = |(name, decision, at, spec): (String, Option<i64>, i64, Option<String>)| {
+            let policy = spec.map(|spec| revision((decision, spec)).map(|r| r.policy)).transpose()?;
+            let decision = decision.map(natural).transpose()?.map(DecisionId);
+            Ok(PolicyChange { name, decision, at: Timestamp(natural(at)?), policy })
+        };
+        rows.into_iter().map(change).collect()
     }
 
     /// One revision of a policy.

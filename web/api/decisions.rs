@@ -5,11 +5,12 @@ use crate::app::App;
 use crate::dto::decision::{self, DecisionBody};
 use crate::dto::{Page, PageParams, json};
 use crate::params::{Params, Path};
+use crate::problem::Problem;
 use crate::time;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bulkhead_core::ids::DecisionId;
-use bulkhead_core::log::{self, DecisionFilter};
+use bulkhead_core::log::{self, DecisionFilter, LoggedDecision};
 use bulkhead_core::names::shown;
 use bulkhead_core::refusal::Refusal;
 use utoipa::IntoParams;
@@ -95,16 +96,21 @@ pub async fn list(State(app): State<App>, mut params: Params) -> Answered {
     responses((status = 200, description = "The decision", body = DecisionBody)))]
 pub async fn inspect(State(app): State<App>, Path(text): Path<String>, params: Params) -> Answered {
     params.check()?;
+    Ok(json(StatusCode::OK, &decision::show(&find(&app, &text).await?, true)))
+}
+
+/// The decision of this number, or a 404 that says which there are.
+pub(super) async fn find(app: &App, text: &str) -> Result<LoggedDecision, Problem> {
     app.engine().flush().await;
-    let found = match number(&text) {
+    let found = match number(text) {
         Some(id) => app.log().decision(DecisionId(id)).await?,
         None => None,
     };
-    let found = found.ok_or_else(|| {
+    let none = || {
         let right = format!("a number from 1 to {}", app.engine().state().last_decision);
-        Refusal::not_found("decision", format!("there is no decision {}", shown(&text)), right)
-    })?;
-    Ok(json(StatusCode::OK, &decision::show(&found, true)))
+        Refusal::not_found("decision", format!("there is no decision {}", shown(text)), right)
+    };
+    Ok(found.ok_or_else(none)?)
 }
 
 /// A number that an SQL database can hold.

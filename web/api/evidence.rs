@@ -1,77 +1,15 @@
-//! `/v1/decisions/{decision}/replay` and `/v1/decisions/verify`: whether a decision would be the same again, and whether the log is what
-//! it was.
+//! `/v1/decisions/verify`: whether the log is what it was.
 
 use super::Answered;
 use crate::app::App;
-use crate::dto::decision::heard as show_heard;
-use crate::dto::evidence::{ReplayBody, ReplayedBody, VerificationBody};
+use crate::dto::evidence::VerificationBody;
 use crate::dto::json;
-use crate::params::{Params, Path};
+use crate::params::Params;
 use crate::problem::Problem;
 use axum::extract::State;
 use axum::http::StatusCode;
-use bulkhead_core::ids::DecisionId;
-use bulkhead_core::names::shown;
-use bulkhead_core::policy::{Heard, Operation, Verdict, combine};
-use bulkhead_core::refusal::{Fault, Refusal};
+use bulkhead_core::refusal::Fault;
 use utoipa::IntoParams;
-
-/// Puts the recorded question of a decision to the recorded policies once more. Changes nothing.
-///
-/// The same module, settings and question give the same opinion forever; this shows it.
-#[utoipa::path(get, path = "/v1/decisions/{decision}/replay", tag = "decisions", params(("decision" = u64, Path, description = "Its number")),
-    responses((status = 200, description = "What was said, and what is said now", body = ReplayBody)))]
-pub async fn replay(State(app): State<App>, Path(text): Path<String>, params: Params) -> Answered {
-    params.check()?;
-    app.engine().flush().await;
-    let found = match text.parse().ok().filter(|n: &u64| i64::try_from(*n).is_ok()) {
-        Some(id) => app.log().decision(DecisionId(id)).await?,
-        None => None,
-    };
-    let Some(logged) = found else {
-        let right = "GET /v1/decisions lists those that are there";
-        return Err(Refusal::not_found("decision", format!("there is no decision {}", shown(&text)), right).into());
-    };
-    let decision = logged.decision;
-    let mut policies = Vec::new();
-    let mut says = Vec::new();
-    for then in &decision.heard {
-        let revision = app.log().revision(then.policy.to_string(), then.revision).await?;
-        let (now, why_not) = match revision {
-            None => (None, Some(format!("revision {} of policy {} is not on record", then.revision, then.policy))),
-            Some(r) if r.policy.module != then.module => (None, Some(format!("revision {} on record has another module", then.revision))),
-            Some(r) => {
-                let (engine, question) = (app.engine().clone(), then.question.clone());
-                let judged = app.blocking(move || engine.judge(&r.policy, &question)).await?;
-                (Some(Heard { judged, ..then.clone() }), None)
-            }
-        };
-        let same = now.as_ref().is_some_and(|n| n.judged.judgement == then.judged.judgement);
-        let same_fuel = now.as_ref().is_some_and(|n| n.judged.fuel == then.judged.fuel);
-        policies.push(ReplayedBody {
-            then: show_heard(then, false),
-            now: now.as_ref().map(|n| show_heard(n, false)),
-            same,
-            same_fuel,
-            why_not,
-        });
-        says.extend(now);
-    }
-    let operation = decision.heard.first().map(|h| h.question.operation);
-    let denies = denied(operation, &says, &decision.verdict);
-    let same = policies.iter().all(|p| p.same) && denies == !matches!(decision.verdict, Verdict::Allowed { .. });
-    let verdict = if denies { "denied" } else { "allowed" }.to_owned();
-    Ok(json(StatusCode::OK, &ReplayBody { decision: decision.id.0, same, policies, verdict }))
-}
-
-/// What the policies' opinions come to. Whether what nobody judges is allowed was the configuration's to say, and stays as it was said.
-fn denied(operation: Option<Operation>, says: &[Heard], then: &Verdict) -> bool {
-    let allow_unjudged = matches!(then, Verdict::Allowed { .. });
-    match operation {
-        Some(operation) => !matches!(combine(operation, says, allow_unjudged, None), Verdict::Allowed { .. }),
-        None => !matches!(then, Verdict::Allowed { .. }),
-    }
-}
 
 /// Roots that were kept elsewhere.
 #[derive(Debug, IntoParams)]

@@ -13,6 +13,8 @@ pub mod networks;
 pub mod parents;
 pub mod policies;
 pub mod rehearsal;
+pub mod replay;
+pub mod reports;
 pub mod revisions;
 pub mod sessions;
 

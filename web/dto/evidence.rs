@@ -1,6 +1,6 @@
 //! What proves decisions: revisions as they were, decisions asked again, and the log gone through.
 
-use super::decision::{HeardBody, hex};
+use super::decision::{HeardBody, JudgedByBody, hex};
 use super::policy::PolicyBody;
 use bulkhead_core::log::{Checked, Verified};
 use serde::{Deserialize, Serialize};
@@ -63,10 +63,33 @@ pub struct ReplayBody {
     pub decision: u64,
     /// Whether every policy says the same as it did, and the verdict is the same.
     pub same: bool,
+    /// Whether all of it can be compared: not where a limit of another engine, or time, decided.
+    pub comparable: bool,
     /// What each policy said, and says.
     pub policies: Vec<ReplayedBody>,
     /// The verdict that these opinions give now: `allowed` or `denied`. That an admin went against a denial is no policy's saying.
     pub verdict: String,
+    /// What ran the policies then; null where none was asked.
+    pub judged_by_then: Option<JudgedByBody>,
+    /// What runs them now.
+    pub judged_by_now: JudgedByBody,
+    /// What another policy says to the recorded question, where one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<OtherBody>,
+}
+
+/// What another policy says to a recorded question.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReplayedWith)]
+pub struct OtherBody {
+    /// Whose recorded question it was put: the one that shows most of what it looks at.
+    pub shown_as: String,
+    /// What it looks at and was not recorded then: it saw nothing there.
+    pub not_shown: Vec<String>,
+    /// What it says; null where it does not judge this operation.
+    pub says: Option<HeardBody>,
+    /// Whether it denies.
+    pub denies: bool,
 }
 
 /// A policy asked again.
@@ -77,11 +100,13 @@ pub struct ReplayedBody {
     pub then: HeardBody,
     /// What it says now; null where it could not be asked.
     pub now: Option<HeardBody>,
-    /// Whether both are the same.
+    /// Whether both are the same: the opinion, and under the same engine and configuration the fuel.
     pub same: bool,
-    /// Whether it took the same fuel. Only to be expected of the same version of the engine: wasmtime promises nothing about a unit.
-    pub same_fuel: bool,
-    /// Why it could not be asked.
+    /// Whether both can be compared.
+    pub comparable: bool,
+    /// Whether it took the same fuel; null under another engine or configuration: wasmtime promises nothing about a unit.
+    pub same_fuel: Option<bool>,
+    /// Why it could not be asked, or compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why_not: Option<String>,
 }

@@ -10,6 +10,7 @@ pub mod parent;
 pub mod plan;
 pub mod policy;
 pub mod rehearsal;
+pub mod report;
 
 use crate::app::Why;
 use axum::http::{HeaderValue, StatusCode, header};

@@ -9,6 +9,7 @@ mod changes;
 mod client;
 mod dashboard;
 mod description;
+mod evidence;
 mod limits;
 mod site;
 mod sockets;

@@ -5,7 +5,7 @@ use bulkhead_core::caller::{Caller, Grant};
 use bulkhead_core::endpoint::Netns;
 use bulkhead_core::event::Event;
 use bulkhead_core::ids::{BootId, DecisionId};
-use bulkhead_core::log::{Checked, DecisionFilter, LoggedDecision, Page, Revision, Verified};
+use bulkhead_core::log::{Checked, DecisionFilter, LoggedDecision, Page, PolicyChange, Revision, Verified};
 use bulkhead_core::names::Name;
 use bulkhead_core::policy::{
     Change, Conclusion, Description, Digest, Judge, Judged, Module, Operation, Opinion, Policy, PolicyMode, Question, Scope, View,
@@ -118,6 +118,16 @@ impl Log for Memory {
     }
     fn revisions(&self, policy: String) -> Later<'_, Vec<Revision>> {
         let found = self.0.lock().unwrap().revisions.iter().filter(|r| r.policy.name.as_str() == policy).cloned().collect();
+        Box::pin(async { Ok(found) })
+    }
+    fn policy_changes(&self) -> Later<'_, Vec<PolicyChange>> {
+        let rows = self.0.lock().unwrap();
+        let at = |id: Option<DecisionId>| rows.decisions.iter().find(|d| Some(d.decision.id) == id).unwrap().decision.at;
+        let change = |r: &Revision| {
+            let (name, policy) = (r.policy.name.to_string(), Some(r.policy.clone()));
+            PolicyChange { name, decision: r.decision, at: at(r.decision), policy }
+        };
+        let found = rows.revisions.iter().map(change).collect();
         Box::pin(async { Ok(found) })
     }
     fn revision(&self, policy: String, number: u64) -> Later<'_, Option<Revision>> {
