@@ -146,7 +146,7 @@ fn put(engine: &bulkhead_engine::Engine, decision: &Decision, revisions: &[Optio
     let heard: Vec<_> = decision.heard.iter().zip(descriptions.iter().map(Option::as_deref)).collect();
     let Some((then, not_shown)) = fitting(&heard, &policy.description) else {
         let wrong = format!("decision {} holds no question: no policy was asked", decision.id);
-        return Err(Refusal::conflict("decision", wrong, "a decision about a network or an endpoint").into());
+        return Err(Refusal::invalid("decision", wrong, "a decision about a network or an endpoint").into());
     };
     let question = &then.question;
     let judges = policy.description.operations.contains(&question.operation);
