@@ -36,6 +36,9 @@ pub async fn last_decisions(engine: &Engine, log: &LogReader, last: usize, go_on
             }
         }
     }
+    if asked.replayed > 0 {
+        asked.stored_tests();
+    }
     let Asked { differences, replayed, not_comparable, .. } = asked;
     if replayed > 0 {
         tracing::info!(replayed, not_comparable, differences = differences.len(), engine = %now.engine, "policies run under another engine: decisions were asked again");
@@ -68,6 +71,19 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// The tests that are stored with policies. Where the daemon does not serve with a failed one, its author hears before its callers do.
+    fn stored_tests(&mut self) {
+        for policy in self.engine.state().policies() {
+            for case in policy.tests.iter().flat_map(|suite| &suite.cases) {
+                let tried = self.engine.try_case(policy, case);
+                if !tried.passed {
+                    let (name, said, expected) = (&case.name, tried.said(), case.expected());
+                    self.differences.push(format!("test {name:?} of policy {}: {said}, expected: {expected}", policy.name));
+                }
+            }
+        }
+    }
+
     async fn again(&mut self, logged: &LoggedDecision) -> Result<(), Box<dyn Error>> {
         let decision = &logged.decision;
         self.replayed += 1;
@@ -177,6 +193,8 @@ mod tests {
             scope: Scope::default(),
             help: Default::default(),
             new_only: true,
+            tested_beside: 0,
+            tests: None,
         };
         ask(engine, Request::PutPolicy(policy), None).await;
         let network = bulkhead_core::request::CreateNetwork {

@@ -168,7 +168,8 @@ impl Engine {
     pub fn judged_by(&self) -> Arc<JudgedBy> {
         self.shared.judge.judged_by()
     }
-    pub(crate) fn judge_of_policies(&self) -> &dyn Judge {
+    /// Asks policies: nothing is decided, recorded or changed.
+    pub fn judge_of_policies(&self) -> &dyn Judge {
         &*self.shared.judge
     }
     /// What is on record now.

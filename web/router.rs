@@ -16,7 +16,8 @@ use utoipa_axum::routes;
 /// All routes, and their description.
 fn routes() -> OpenApiRouter<App> {
     use api::{
-        decisions, endpoints, events, evidence, health, modules, networks, parents, policies, rehearsal, replay, reports, revisions, sessions,
+        decisions, endpoints, events, evidence, health, matrix, modules, networks, parents, policies, rehearsal, replay, reports,
+        revisions, sessions,
     };
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(networks::create, networks::list))
@@ -29,6 +30,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(parents::inspect))
         .routes(routes!(policies::create, policies::list))
         .routes(routes!(policies::inspect, policies::replace, policies::delete))
+        .routes(routes!(matrix::show))
+        .routes(routes!(matrix::of_wish))
         .routes(routes!(rehearsal::rehearse))
         .routes(routes!(rehearsal::violations))
         .routes(routes!(revisions::list))

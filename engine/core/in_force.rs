@@ -93,6 +93,7 @@ mod tests {
             schedule: None,
             scope: Scope::default(),
             help: Default::default(),
+            tests: None,
         }
     }
 

@@ -19,6 +19,7 @@ pub mod in_force;
 pub mod ipam;
 pub mod kernel;
 pub mod log;
+pub mod matrix;
 pub mod names;
 pub mod network;
 pub mod observed;

@@ -8,6 +8,7 @@ pub mod endpoints;
 pub mod events;
 pub mod evidence;
 pub mod health;
+pub mod matrix;
 pub mod modules;
 pub mod networks;
 pub mod parents;

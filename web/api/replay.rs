@@ -77,7 +77,7 @@ pub async fn replay_with(
 }
 
 /// The policy as it is, or a revision of it.
-async fn on_record(app: &App, name: &str, revision: Option<u64>) -> Result<Policy, Problem> {
+pub(super) async fn on_record(app: &App, name: &str, revision: Option<u64>) -> Result<Policy, Problem> {
     if let Some(number) = revision {
         let found = app.log().revision(name.to_owned(), number).await?;
         let none = || Refusal::not_found("revision", format!("policy {} has no revision {number}", shown(name)), "one that it has had");

@@ -5,6 +5,7 @@ pub mod addresses;
 pub mod decision;
 pub mod endpoint;
 pub mod evidence;
+pub mod matrix;
 pub mod network;
 pub mod parent;
 pub mod plan;

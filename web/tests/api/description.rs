@@ -21,7 +21,7 @@ fn operations(api: &Value) -> Vec<(String, String, Value)> {
 }
 
 /// What is sent a policy that is only wished for makes and changes nothing, and a code is nowhere to be found again.
-const ONLY_ASK: [&str; 3] = ["/v1/sessions/codes", "/v1/rehearsals", "/v1/decisions/{decision}/replay"];
+const ONLY_ASK: [&str; 4] = ["/v1/matrix", "/v1/sessions/codes", "/v1/rehearsals", "/v1/decisions/{decision}/replay"];
 
 #[test]
 fn every_route_is_described_and_every_description_is_a_route() {
@@ -54,6 +54,7 @@ fn every_route_is_described_and_every_description_is_a_route() {
         "GET /v1/parents/{parent}",
         "GET /v1/policies",
         "GET /v1/policies/{policy}",
+        "GET /v1/policies/{policy}/matrix",
         "GET /v1/policies/{policy}/revisions",
         "GET /v1/policies/{policy}/revisions/{revision}",
         "GET /v1/policies/{policy}/revisions/{revision}/diff",
@@ -62,6 +63,7 @@ fn every_route_is_described_and_every_description_is_a_route() {
         "PATCH /v1/networks/{network}",
         "PATCH /v1/networks/{network}/endpoints/{endpoint}",
         "POST /v1/decisions/{decision}/replay",
+        "POST /v1/matrix",
         "POST /v1/modules",
         "POST /v1/networks",
         "POST /v1/networks/{network}/endpoints",

@@ -115,3 +115,31 @@ fn a_decision_is_put_to_another_policy() {
     let mut stranger = crate::client::Client::unix_as(&site.socket, STRANGER);
     assert_eq!(stranger.post(&path, &wish).status, 403);
 }
+
+#[test]
+fn the_matrix_puts_every_value_beside_every_other() {
+    let site = Site::new();
+    let mut client = site.client();
+    let module = must(client.get("/v1/policies/tiers"), 200)["module"].clone();
+    must(client.post("/v1/networks", &json!({"name": "n", "labels": {"tier": "db"}})), 201);
+    let matrix = must(client.get("/v1/policies/tiers/matrix"), 200);
+    assert_eq!(matrix["values"], json!([null, "any-other", "db"]), "on record, and what stands for all others");
+    let relations: Vec<(&str, &str)> = matrix["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|g| (g["operation"].as_str().unwrap(), g["relation"].as_str().unwrap()))
+        .filter(|(operation, _)| *operation == "attach")
+        .collect();
+    assert_eq!(relations, [("attach", "alone"), ("attach", "shared")], "what it looks at");
+    assert_eq!((&matrix["denied_count"], &matrix["differences"], &matrix["against"]), (&json!(0), &json!([]), &Value::Null));
+    let against = must(client.get("/v1/policies/tiers/matrix?against=1"), 200);
+    assert_eq!((&against["against"], &against["differences"]), (&json!(1), &json!([])));
+
+    // The judge of this site denies one value, which is tried once something names it.
+    let wish = json!({"name": "tiers", "module": module, "settings": {"label": "forbidden"}});
+    let named = must(client.post("/v1/matrix", &wish), 200);
+    assert_eq!((&named["revision"], &named["against"]), (&json!(0), &json!(1)), "beside what is in force");
+    assert_eq!(client.get("/v1/policies/tiers/matrix?revision=9").status, 404);
+    assert_eq!(client.get("/v1/policies/tires/matrix").status, 404);
+}
