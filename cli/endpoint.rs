@@ -3,6 +3,7 @@
 use crate::client::change::Change;
 use crate::client::columns::{Column, column, wide};
 use crate::client::failed::Result;
+use crate::client::live;
 use crate::client::target::Target;
 use crate::client::{Common, Session, run};
 use crate::network::pairs;
@@ -45,16 +46,16 @@ Examples:
   bulkhead endpoint ls --label tier=web -o csv")]
 struct Ls {
     /// Only those of this network.
-    #[arg(short, long)]
+    #[arg(short, long, add = live::networks())]
     network: Option<String>,
     /// Only those whose workload has this label; several must all hold.
-    #[arg(short, long, value_name = "KEY=VALUE")]
+    #[arg(short, long, value_name = "KEY=VALUE", add = live::labels())]
     label: Vec<String>,
     /// Only those of this name.
     #[arg(long)]
     name: Option<String>,
     /// Only those of this workload, by id or name.
-    #[arg(short, long)]
+    #[arg(long)]
     workload: Option<String>,
     /// Only the one with this address.
     #[arg(short, long)]
@@ -62,6 +63,9 @@ struct Ls {
     /// Only those in this state: attaching, attached, detaching or failed.
     #[arg(short, long)]
     state: Option<String>,
+    /// Go on with what changes, until interrupted.
+    #[arg(short, long)]
+    watch: bool,
 }
 
 /// Shows all about an endpoint.
@@ -72,8 +76,10 @@ Examples:
   bulkhead endpoint inspect cards pan1 -o json")]
 struct Inspect {
     /// Name or id of its network.
+    #[arg(add = live::networks())]
     network: String,
     /// Its name or id.
+    #[arg(add = live::endpoints())]
     endpoint: String,
 }
 
@@ -86,8 +92,10 @@ Examples:
   bulkhead endpoint attach web pid:4711 --dry-run")]
 pub struct Attach {
     /// Name or id of the network.
+    #[arg(add = live::networks())]
     network: String,
     /// The namespace: a name below /run/netns, a path, or pid:N for that of a process.
+    #[arg(add = live::namespaces())]
     namespace: String,
     /// Its name on the network.
     #[arg(short, long)]
@@ -96,10 +104,10 @@ pub struct Attach {
     #[arg(short, long, value_name = "LINK")]
     interface: Option<String>,
     /// An address; may be repeated. One of each further family is handed out.
-    #[arg(long = "ip", visible_alias = "ip6", value_name = "ADDRESS")]
+    #[arg(long = "ip", visible_alias = "ip6", value_name = "ADDRESS", add = live::addresses())]
     addresses: Vec<String>,
     /// A label of the workload; may be repeated.
-    #[arg(short, long = "label", value_name = "KEY=VALUE")]
+    #[arg(short, long = "label", value_name = "KEY=VALUE", add = live::labels())]
     labels: Vec<String>,
     /// An id for the workload.
     #[arg(long, value_name = "ID")]
@@ -119,9 +127,10 @@ Examples:
   bulkhead endpoint detach cards pan1 --dry-run")]
 pub struct Detach {
     /// Name or id of its network.
+    #[arg(add = live::networks())]
     network: String,
     /// Names or ids.
-    #[arg(required = true, value_name = "ENDPOINT")]
+    #[arg(required = true, value_name = "ENDPOINT", add = live::endpoints())]
     endpoints: Vec<String>,
     /// An admin's reason to go against a denial; goes on record.
     #[arg(long, value_name = "REASON")]
@@ -165,8 +174,8 @@ impl Ls {
     fn run(&self, session: &mut Session) -> Result<()> {
         let target = Target::v1(&["endpoints"]).query_if("network", self.network.as_ref()).query_all("label", &self.label);
         let target = target.query_if("name", self.name.as_ref()).query_if("workload", self.workload.as_ref());
-        let items = session.list(&target.query_if("address", self.address.as_ref()).query_if("state", self.state.as_ref()), None)?;
-        session.show_list(&items, COLUMNS, "name")
+        let target = target.query_if("address", self.address.as_ref()).query_if("state", self.state.as_ref());
+        session.show_all(&target, COLUMNS, "name", self.watch)
     }
 }
 

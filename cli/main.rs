@@ -2,16 +2,23 @@
 //!
 //! `serve` is the daemon. What asks a daemon (`network`, `endpoint` …) stands on [`client`] and starts nothing else.
 
+mod address;
 mod client;
 mod config;
 mod dashboard;
+mod decision;
 mod demo;
+mod doctor;
 mod endpoint;
+mod event;
+mod help;
 mod module;
 mod modules;
 mod network;
 mod options;
+mod parent;
 mod parts;
+mod policies;
 mod policy;
 mod policy_module;
 mod policy_new;
@@ -19,6 +26,7 @@ mod policy_report;
 mod policy_test;
 mod replay;
 mod serve;
+mod shell;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
@@ -30,7 +38,9 @@ use std::process::ExitCode;
 Examples:
   bulkhead network create cards --parent eth0.40 --subnet 192.168.40.0/24 --label tier=cards
   bulkhead endpoint attach cards pan1 --name pan1 --label tier=cards
-  bulkhead network ls -o wide")]
+  bulkhead network ls -o wide
+  bulkhead policy try tier-isolation --settings @new.json
+  bulkhead doctor")]
 #[command(after_help = "\
 Exit status: 0 ok, 1 failure, 2 usage (also a wrong request), 3 denied, 4 not found, 5 conflict, 6 unavailable.
 Data goes to stdout, everything else to stderr. BULKHEAD_HOST says where the daemon is, NO_COLOR that there are no colours.")]
@@ -43,35 +53,47 @@ struct Cli {
 enum Command {
     Network(network::Network),
     Endpoint(endpoint::Endpoint),
-    Module(module::Module),
-    Serve(Box<options::Serve>),
+    Address(address::Address),
+    Parent(parent::Parent),
     Policy(policy::Policy),
+    Module(module::Module),
+    Decision(decision::Decision),
+    Event(event::Event),
+    Doctor(doctor::Doctor),
+    Serve(Box<options::Serve>),
     Demo(demo::Demo),
     Dashboard(dashboard::Dashboard),
+    Completion(shell::Completion),
+    Man(shell::Man),
 }
 
 /// The command line as clap knows it: each command's help begins with what it does and examples of it.
 fn command_line() -> clap::Command {
-    examples_first(Cli::command())
-}
-
-fn examples_first(command: clap::Command) -> clap::Command {
-    let command = match command.get_before_help() {
-        Some(_) => command.help_template("{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}"),
-        None => command,
-    };
-    command.mut_subcommands(examples_first)
+    help::examples_first(Cli::command())
 }
 
 fn main() -> ExitCode {
-    let parsed = Cli::from_arg_matches(&command_line().get_matches());
-    match parsed.unwrap_or_else(|e| e.exit()).command {
+    // A shell that completes asks by a variable; then nothing else happens.
+    clap_complete::CompleteEnv::with_factory(command_line).var(shell::COMPLETE).complete();
+    let parsed = command_line().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let command = match parsed {
+        Ok(cli) => cli.command,
+        Err(e) => return help::tell(&e),
+    };
+    match command {
         Command::Network(network) => network.run(),
         Command::Endpoint(endpoint) => endpoint.run(),
-        Command::Module(module) => module.run(),
-        Command::Serve(options) => serve::run(&options),
+        Command::Address(address) => address.run(),
+        Command::Parent(parent) => parent.run(),
         Command::Policy(policy) => policy.run(),
+        Command::Module(module) => module.run(),
+        Command::Decision(decision) => decision.run(),
+        Command::Event(event) => event.run(),
+        Command::Doctor(doctor) => doctor.run(),
+        Command::Serve(options) => serve::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Dashboard(dashboard) => dashboard.run(),
+        Command::Completion(completion) => completion.run(),
+        Command::Man(man) => man.run(command_line()),
     }
 }

@@ -3,6 +3,7 @@
 use crate::client::change::{Change, read_file};
 use crate::client::columns::{Column, column, wide};
 use crate::client::failed::{Failed, Result};
+use crate::client::live;
 use crate::client::target::Target;
 use crate::client::{Common, Session, run};
 use clap::{Args, Subcommand};
@@ -44,6 +45,7 @@ struct List {}
 #[derive(Debug, Args)]
 struct Inspect {
     /// Digest, the beginning of one, or the name that exactly one module has.
+    #[arg(add = live::modules())]
     module: String,
 }
 
@@ -64,6 +66,7 @@ struct Upload {
 #[derive(Debug, Args)]
 struct Download {
     /// Digest, the beginning of one, or the name that exactly one module has.
+    #[arg(add = live::modules())]
     module: String,
     /// Where to; stdout where it is left out.
     #[arg(short, long)]
@@ -74,6 +77,7 @@ struct Download {
 #[derive(Debug, Args)]
 struct Delete {
     /// Digest, the beginning of one, or the name that exactly one module has.
+    #[arg(add = live::modules())]
     module: String,
     #[command(flatten)]
     change: Change,
@@ -149,7 +153,7 @@ impl Delete {
 }
 
 fn all(session: &mut Session) -> Result<Vec<Value>> {
-    session.list(&Target::v1(&["modules"]), None)
+    session.all(&Target::v1(&["modules"]))
 }
 
 /// The digest of the module that is meant.

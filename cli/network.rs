@@ -1,8 +1,9 @@
 //! `bulkhead network`
 
 use crate::client::change::Change;
-use crate::client::columns::{Column, column, wide};
+use crate::client::columns::{Column, column, text_at, wide};
 use crate::client::failed::{Failed, Result};
+use crate::client::live;
 use crate::client::target::Target;
 use crate::client::{Common, Session, run};
 use crate::endpoint::{Attach, Detach};
@@ -50,10 +51,10 @@ Examples:
   bulkhead network ls --state degraded --watch")]
 struct Ls {
     /// Only those with this label; several must all hold.
-    #[arg(short, long, value_name = "KEY=VALUE")]
+    #[arg(short, long, value_name = "KEY=VALUE", add = live::labels())]
     label: Vec<String>,
     /// Only those on this parent.
-    #[arg(short, long, value_name = "LINK")]
+    #[arg(short, long, value_name = "LINK", add = live::parents())]
     parent: Option<String>,
     /// Only those of this mode.
     #[arg(short, long, value_name = "l2|l3|l3s")]
@@ -62,8 +63,11 @@ struct Ls {
     #[arg(short, long)]
     state: Option<String>,
     /// Names only.
-    #[arg(short, long, conflicts_with = "output")]
+    #[arg(short, long, conflicts_with_all = ["output", "watch"])]
     quiet: bool,
+    /// Go on with what changes, until interrupted.
+    #[arg(short, long)]
+    watch: bool,
 }
 
 /// Shows all about networks.
@@ -75,7 +79,7 @@ Examples:
   bulkhead network inspect cards --wait")]
 struct Inspect {
     /// Names or ids.
-    #[arg(required = true, value_name = "NETWORK")]
+    #[arg(required = true, value_name = "NETWORK", add = live::networks())]
     networks: Vec<String>,
 }
 
@@ -94,7 +98,7 @@ struct Create {
     #[arg(required_unless_present = "file")]
     name: Option<String>,
     /// The link it hangs on, or a VLAN of one such as eth0.30, made if it is not there; none: cut off from everything else.
-    #[arg(short, long, value_name = "LINK")]
+    #[arg(short, long, value_name = "LINK", add = live::parents())]
     parent: Option<String>,
     /// A subnet; may be repeated. None: one from the default pools.
     #[arg(short, long = "subnet", value_name = "CIDR")]
@@ -109,7 +113,7 @@ struct Create {
     #[arg(long = "reserve", visible_alias = "aux-address", value_name = "NAME=ADDRESS")]
     reserved: Vec<String>,
     /// A label; may be repeated.
-    #[arg(short, long = "label", value_name = "KEY=VALUE")]
+    #[arg(short, long = "label", value_name = "KEY=VALUE", add = live::labels())]
     labels: Vec<String>,
     /// l2 (default), l3 or l3s; a parent has one mode.
     #[arg(short, long)]
@@ -150,7 +154,7 @@ Examples:
   bulkhead network rm web --dry-run")]
 struct Rm {
     /// Names or ids.
-    #[arg(required = true, value_name = "NETWORK")]
+    #[arg(required = true, value_name = "NETWORK", add = live::networks())]
     networks: Vec<String>,
     /// An admin's reason to go against a denial; goes on record.
     #[arg(long, value_name = "REASON")]
@@ -198,11 +202,11 @@ impl Network {
 impl Ls {
     fn run(&self, session: &mut Session) -> Result<()> {
         let target = Target::v1(&["networks"]).query_all("label", &self.label).query_if("parent", self.parent.as_ref());
-        let items = session.list(&target.query_if("mode", self.mode.as_ref()).query_if("state", self.state.as_ref()), None)?;
+        let target = target.query_if("mode", self.mode.as_ref()).query_if("state", self.state.as_ref());
         if self.quiet {
-            return items.iter().try_for_each(|n| session.line(&crate::client::columns::text_at(n, "name")));
+            return session.all(&target)?.iter().try_for_each(|n| session.line(&text_at(n, "name")));
         }
-        session.show_list(&items, COLUMNS, "name")
+        session.show_all(&target, COLUMNS, "name", self.watch)
     }
 }
 

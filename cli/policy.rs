@@ -1,11 +1,20 @@
-//! `bulkhead policy`: what authors of policies need. It asks no daemon and needs no root.
+//! `bulkhead policy`: what authors of policies need (no daemon, no root), and what is done with the policies of a daemon.
 
+use crate::policies::OnRecord;
 use crate::{policy_new, policy_test};
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
 
-/// Policies: begins one and tests it, without a daemon.
+/// Policies: begins one and tests it, without a daemon; puts them on record, rehearses and compares them.
 #[derive(Debug, Args)]
+#[command(before_help = "\
+Examples:
+  bulkhead policy list
+  bulkhead policy create ten --module quotas --setting endpoints_per_network=10 --mode audit
+  bulkhead policy try tier-isolation --settings @new.json
+  bulkhead policy set tier-isolation --settings @new.json --reason 'ticket 4711'
+  bulkhead policy violations
+  bulkhead policy new --lang rust mine && bulkhead policy test mine")]
 pub struct Policy {
     #[command(subcommand)]
     command: Command,
@@ -13,6 +22,8 @@ pub struct Policy {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    OnRecord(OnRecord),
     New(policy_new::New),
     Test(policy_test::Test),
 }
@@ -21,6 +32,7 @@ impl Policy {
     /// Runs it.
     pub fn run(&self) -> ExitCode {
         match &self.command {
+            Command::OnRecord(command) => command.run(),
             Command::New(new) => new.run(),
             Command::Test(test) => test.run(),
         }

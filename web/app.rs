@@ -15,7 +15,7 @@ use bulkhead_engine::{Answer, Engine};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 /// What all handlers share; cheap to clone.
 #[derive(Clone)]
@@ -116,6 +116,27 @@ impl<S: Sync> FromRequestParts<S> for Asker {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         // Without a caller there is no way in: a door that forgot to say who asks serves nobody.
         parts.extensions.get::<Asker>().cloned().ok_or_else(|| Problem::new(Kind::Internal, "the door did not say who asks"))
+    }
+}
+
+/// Tells a long answer that the daemon stops.
+#[derive(Debug, Clone)]
+pub struct Stopping(pub Option<watch::Receiver<bool>>);
+
+impl Stopping {
+    /// Until the daemon stops.
+    pub async fn stopped(mut self) {
+        match &mut self.0 {
+            Some(stop) => drop(stop.wait_for(|stop| *stop).await),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Stopping {
+    type Rejection = std::convert::Infallible;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get::<Stopping>().cloned().unwrap_or(Stopping(None)))
     }
 }
 

@@ -2,7 +2,7 @@
 //! [`auth`] before it reaches a handler.
 
 use crate::accounts::Accounts;
-use crate::app::Asker;
+use crate::app::{Asker, Stopping};
 use crate::auth::{self, TcpGuard};
 use crate::dashboard::{self, Entered};
 use crate::limits::Limits;
@@ -278,8 +278,11 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, serving: Serving) {
     let Serving { router, who, limits, mut stop } = serving;
     let service = {
-        let limits = Arc::clone(&limits);
-        service_fn(move |request: Request<Incoming>| answer(router.clone(), Arc::clone(&who), Arc::clone(&limits), request))
+        let (limits, stop) = (Arc::clone(&limits), stop.clone());
+        service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Stopping(Some(stop.clone())));
+            answer(router.clone(), Arc::clone(&who), Arc::clone(&limits), request)
+        })
     };
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

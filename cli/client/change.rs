@@ -86,8 +86,7 @@ impl Session {
                     self.line(&format!("  it is so already ({already}): nothing would be done"))?;
                 }
                 for step in answer["plan"]["text"].as_str().unwrap_or_default().lines() {
-                    let (sign, paint) = sign_of(step);
-                    self.line(&painted(&io::stdout(), paint, &format!("{sign} {}", harmless(step))))?;
+                    self.signed(sign_of(step), step)?;
                 }
             }
             Format::Json | Format::Jsonl | Format::Yaml => self.show(answer, &[], "")?,
@@ -116,6 +115,16 @@ impl Session {
         Ok(())
     }
 
+    /// Prints a line of a diff.
+    pub fn signed(&mut self, sign: char, text: &str) -> Result<()> {
+        let paint = match sign {
+            '+' => Paint::Green,
+            '-' => Paint::Red,
+            _ => Paint::Bold,
+        };
+        self.line(&painted(&io::stdout(), paint, &format!("{sign} {}", harmless(text))))
+    }
+
     /// Prints lines, wrapped where stdout is a narrow terminal.
     pub fn text(&mut self, text: &str) -> Result<()> {
         let width = super::terminal::width().unwrap_or(usize::MAX);
@@ -135,14 +144,14 @@ impl Session {
 }
 
 /// Whether a step adds, removes or changes, by the verb that `ip` and `tc` have.
-fn sign_of(step: &str) -> (char, Paint) {
-    let mut words = step.split_whitespace();
-    if words.any(|w| matches!(w, "del" | "delete")) {
-        ('-', Paint::Red)
-    } else if step.split_whitespace().any(|w| w == "add") {
-        ('+', Paint::Green)
+fn sign_of(step: &str) -> char {
+    let has = |verbs: &[&str]| step.split_whitespace().any(|word| verbs.contains(&word));
+    if has(&["del", "delete"]) {
+        '-'
+    } else if has(&["add"]) {
+        '+'
     } else {
-        ('~', Paint::Bold)
+        '~'
     }
 }
 

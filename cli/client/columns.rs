@@ -54,18 +54,28 @@ fn flat(value: &Value) -> String {
 }
 
 /// A table; where it is wider than `width`, a list of pairs for each item instead: nothing is cut off, nothing wraps in between.
-pub fn table(out: &mut impl Write, items: &[Value], columns: &[&Column], head: bool, width: Option<usize>) -> io::Result<()> {
+/// `widths` are those of a table that this one goes on with, and become this one's.
+pub fn table(
+    out: &mut impl Write,
+    items: &[Value],
+    columns: &[&Column],
+    head: bool,
+    width: Option<usize>,
+    widths: &mut Vec<usize>,
+) -> io::Result<()> {
     let rows: Vec<Vec<String>> = items.iter().map(|item| columns.iter().map(|c| text_at(item, c.path)).collect()).collect();
     let length = |text: &str| text.chars().count();
-    let widths: Vec<usize> =
-        (0..columns.len()).map(|i| rows.iter().map(|row| length(&row[i])).chain([length(columns[i].head)]).max().unwrap_or(0)).collect();
+    widths.resize(columns.len(), 0);
+    for (i, column) in columns.iter().enumerate() {
+        widths[i] = rows.iter().map(|row| length(&row[i])).chain([length(column.head), widths[i]]).max().unwrap_or(0);
+    }
     let whole: usize = widths.iter().map(|w| w + 2).sum::<usize>().saturating_sub(2);
     if width.is_some_and(|width| whole > width) && !rows.is_empty() {
         return pairs(out, &rows, columns);
     }
     let mut line = |cells: &mut dyn Iterator<Item = &str>, paint: bool| {
         let mut text = String::new();
-        for (cell, width) in cells.zip(&widths) {
+        for (cell, width) in cells.zip(widths.iter()) {
             let shown = if cell.is_empty() { "-" } else { cell };
             text += shown;
             text += &" ".repeat(width.saturating_sub(length(shown)) + 2);
@@ -121,7 +131,7 @@ mod tests {
         ];
         let columns = [column("NAME", "name"), column("PARENT", "parent.link"), column("SUBNETS", "subnets.cidr")];
         let mut out = Vec::new();
-        table(&mut out, &items, &columns.iter().collect::<Vec<_>>(), true, width).unwrap();
+        table(&mut out, &items, &columns.iter().collect::<Vec<_>>(), true, width, &mut Vec::new()).unwrap();
         String::from_utf8(out).unwrap()
     }
 

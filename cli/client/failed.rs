@@ -16,12 +16,16 @@ pub type Result<T> = std::result::Result<T, Failed>;
 pub enum Failed {
     /// The daemon said so.
     Problem(Box<ProblemBody>),
-    /// A dry run says that it would be denied; all is told already.
+    /// A dry run or a rehearsal says that it would be denied; all is told already.
     WouldBeDenied,
+    /// What was looked at is not as it should be; all is told already.
+    NotAsItShouldBe,
     /// Something about a command's own words: what was wrong, and what would be right.
     Usage(String),
     /// There is no such thing, though the daemon did not have to say so.
     NotFound(String),
+    /// It contradicts what is there.
+    Conflict(String),
     /// Nobody answers.
     Unavailable(String),
     /// Anything else.
@@ -40,10 +44,11 @@ impl Failed {
     pub fn code(&self) -> u8 {
         match self {
             Self::NobodyReads => 0,
-            Self::Other(_) => 1,
+            Self::Other(_) | Self::NotAsItShouldBe => 1,
             Self::Usage(_) => 2,
             Self::WouldBeDenied => 3,
             Self::NotFound(_) => 4,
+            Self::Conflict(_) => 5,
             Self::Unavailable(_) => 6,
             Self::Problem(problem) => match problem.status {
                 413 | 415 | 422 => 2,
@@ -60,8 +65,8 @@ impl Failed {
     pub fn tell(&self) -> ExitCode {
         let red = |text: &str| painted(&io::stderr(), Paint::Red, text);
         match self {
-            Self::NobodyReads | Self::WouldBeDenied => {}
-            Self::Usage(what) | Self::NotFound(what) | Self::Unavailable(what) | Self::Other(what) => {
+            Self::NobodyReads | Self::WouldBeDenied | Self::NotAsItShouldBe => {}
+            Self::Usage(what) | Self::NotFound(what) | Self::Conflict(what) | Self::Unavailable(what) | Self::Other(what) => {
                 say(&format!("{} {what}", red("bulkhead:")));
             }
             Self::Problem(problem) => {

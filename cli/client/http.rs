@@ -32,6 +32,7 @@ enum Door {
 pub struct Http {
     door: Door,
     patience: Duration,
+    within: Duration,
     runtime: Runtime,
     sender: Option<SendRequest<Full<Bytes>>>,
     token: Option<String>,
@@ -42,7 +43,25 @@ impl Http {
     pub fn new(host: &str, token_file: &Path, patience: Duration) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|e| Failed::Other(format!("the client cannot start: {e}")))?;
-        Ok(Self { door: door(host, token_file)?, patience, runtime, sender: None, token: None })
+        Ok(Self { door: door(host, token_file)?, patience, within: ANSWER_WITHIN, runtime, sender: None, token: None })
+    }
+
+    /// Waits no longer than this for an answer.
+    pub fn within(mut self, within: Duration) -> Self {
+        self.within = within;
+        self
+    }
+
+    /// Events after number `seq`, as they happen. They have this connection for themselves.
+    pub fn events(mut self, seq: u64) -> Result<Events> {
+        let target = Target::v1(&["events"]).query("after", seq.to_string());
+        let response = self.ask("GET", &target, None, "text/event-stream")?;
+        let of_type = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        if !response.status().is_success() || !of_type.starts_with("text/event-stream") {
+            let what = format!("{} sends no events while they happen: it is older than this command", self.door.text());
+            return Err(Failed::Other(what));
+        }
+        Ok(Events { body: response.into_body(), buffer: Vec::new(), http: self })
     }
 
     /// Asks, and reads the JSON that is answered.
@@ -60,7 +79,7 @@ impl Http {
     /// An answer that is no failure: whether it is JSON, and its bytes.
     fn exchange(&mut self, method: &str, target: &Target, body: Option<(&'static str, Vec<u8>)>) -> Result<(bool, Vec<u8>)> {
         let has_body = body.is_some();
-        let response = self.ask(method, target, body)?;
+        let response = self.ask(method, target, body, "application/json")?;
         let status = response.status();
         let of_type = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let (is_json, is_problem) = (of_type.starts_with("application/json"), of_type.starts_with("application/problem+json"));
@@ -98,8 +117,15 @@ impl Http {
     }
 
     /// Asks, and hands out the answer as soon as it begins.
-    fn ask(&mut self, method: &str, target: &Target, body: Option<(&'static str, Vec<u8>)>) -> Result<Response<Incoming>> {
-        let mut request = Request::builder().method(method).header(header::USER_AGENT, concat!("bulkhead/", env!("CARGO_PKG_VERSION")));
+    fn ask(
+        &mut self,
+        method: &str,
+        target: &Target,
+        body: Option<(&'static str, Vec<u8>)>,
+        accept: &'static str,
+    ) -> Result<Response<Incoming>> {
+        let agent = concat!("bulkhead/", env!("CARGO_PKG_VERSION"));
+        let mut request = Request::builder().method(method).header(header::USER_AGENT, agent).header(header::ACCEPT, accept);
         request = match &self.door {
             Door::Unix(_) => request.uri(target.as_str()).header(header::HOST, "localhost"),
             Door::Tcp { authority, base, token_file } => {
@@ -120,6 +146,7 @@ impl Http {
         if self.sender.as_ref().is_none_or(SendRequest::is_closed) {
             self.sender = Some(self.connect()?);
         }
+        let within = self.within;
         let Some(sender) = &mut self.sender else { return Err(Failed::Unavailable("there is no connection".into())) };
         let answer = self.runtime.block_on(async {
             sender.ready().await?;
@@ -133,8 +160,8 @@ impl Http {
             let answered = loop {
                 tokio::select! {
                     answered = &mut answer => break Some(answered),
-                    _ = tick.tick(), if start.elapsed() < ANSWER_WITHIN => told |= progress(Some(start.elapsed())),
-                    _ = tokio::time::sleep_until((start + ANSWER_WITHIN).into()) => break None,
+                    _ = tick.tick(), if start.elapsed() < within => told |= progress(Some(start.elapsed())),
+                    _ = tokio::time::sleep_until((start + within).into()) => break None,
                 }
             };
             if told {
@@ -144,7 +171,7 @@ impl Http {
         });
         match answer {
             Ok(Some(response)) => Ok(response),
-            Ok(None) => Err(Failed::Unavailable(format!("{} did not answer within {} s", self.door.text(), ANSWER_WITHIN.as_secs()))),
+            Ok(None) => Err(Failed::Unavailable(format!("{} did not answer within {} s", self.door.text(), within.as_secs()))),
             Err(e) if e.is_parse() => Err(Failed::foreign(&format!("{} does not speak HTTP", self.door.text()))),
             Err(e) => Err(Failed::Unavailable(format!(
                 "{} went away before it answered ({e}); whether it was done is on record: `bulkhead decision list`",
@@ -186,6 +213,57 @@ where
     // Its failure is told by whatever is asked over it.
     tokio::spawn(async move { drop(connection.await) });
     Ok(sender)
+}
+
+/// Events as they happen (server-sent events, as the HTML standard has them).
+pub struct Events {
+    body: Incoming,
+    buffer: Vec<u8>,
+    http: Http,
+}
+
+/// What comes next of a stream of events.
+pub enum Next {
+    /// An event.
+    Event(Value),
+    /// Some were lost to us; what is there is to be looked at anew.
+    Resync,
+    /// Nothing within the time.
+    Nothing,
+    /// The stream has ended.
+    End,
+}
+
+impl Events {
+    /// What comes next; waits at most so long where that is said.
+    pub fn next(&mut self, at_most: Option<Duration>) -> Next {
+        loop {
+            if let Some(end) = self.buffer.windows(2).position(|w| w == b"\n\n") {
+                let block: Vec<u8> = self.buffer.drain(..end + 2).collect();
+                let block = String::from_utf8_lossy(&block);
+                let field = |name: &str| block.lines().find_map(|l| l.strip_prefix(name)).map(str::trim_start);
+                if field("event:") == Some("resync") {
+                    return Next::Resync;
+                }
+                if let Some(event) = field("data:").and_then(|data| serde_json::from_str(data).ok()) {
+                    return Next::Event(event);
+                }
+                continue;
+            }
+            let frame = self.body.frame();
+            let frame = self.http.runtime.block_on(async {
+                match at_most {
+                    Some(at_most) => tokio::time::timeout(at_most, frame).await,
+                    None => Ok(frame.await),
+                }
+            });
+            match frame {
+                Err(_) => return Next::Nothing,
+                Ok(Some(Ok(frame))) => self.buffer.extend(frame.into_data().unwrap_or_default()),
+                Ok(Some(Err(_)) | None) => return Next::End,
+            }
+        }
+    }
 }
 
 /// Tells on a terminal how long it takes; `None` takes it away again.

@@ -7,8 +7,10 @@ pub mod change;
 pub mod columns;
 pub mod failed;
 mod http;
+pub mod live;
 pub mod target;
 pub mod terminal;
+pub mod watch;
 mod yaml;
 
 use clap::{Args, ValueEnum};
@@ -22,6 +24,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use target::Target;
 
+/// Where the daemon is unless somebody says otherwise.
+const SOCKET: &str = "/run/bulkhead/bulkhead.sock";
+/// Where its token is.
+const TOKEN_FILE: &str = "/var/lib/bulkhead/token";
 /// Most items of a page; the daemon's own limit.
 const PAGE: &str = "500";
 /// How often something is looked at that is still being made.
@@ -32,10 +38,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 #[command(next_help_heading = "Daemon and output")]
 pub struct Common {
     /// Where the daemon is: a unix socket, or http://127.0.0.1:PORT.
-    #[arg(long, global = true, env = "BULKHEAD_HOST", value_name = "SOCKET|URL", default_value = "/run/bulkhead/bulkhead.sock")]
+    #[arg(long, global = true, env = "BULKHEAD_HOST", value_name = "SOCKET|URL", default_value = SOCKET)]
     pub host: String,
     /// File with the token, for http.
-    #[arg(long, global = true, env = "BULKHEAD_TOKEN_FILE", value_name = "FILE", default_value = "/var/lib/bulkhead/token")]
+    #[arg(long, global = true, env = "BULKHEAD_TOKEN_FILE", value_name = "FILE", default_value = TOKEN_FILE)]
     pub token_file: PathBuf,
     /// How data is printed.
     #[arg(short, long, global = true, value_name = "FORMAT", value_parser = Format::read)]
@@ -91,6 +97,10 @@ pub struct Session {
     patience: Duration,
     http: Http,
     out: io::BufWriter<io::Stdout>,
+    /// Widths of the columns of a table that goes on.
+    widths: Vec<usize>,
+    /// More rows of a table that has its head already.
+    goes_on: bool,
 }
 
 /// Runs a command to its exit code, which [`Failed`] documents.
@@ -111,7 +121,7 @@ impl Session {
     fn new(common: &Common) -> Result<Self> {
         let patience = Duration::from_secs(common.wait.unwrap_or(0));
         let http = Http::new(&common.host, &common.token_file, patience)?;
-        Ok(Self { common: common.clone(), patience, http, out: io::BufWriter::new(io::stdout()) })
+        Ok(Self { common: common.clone(), patience, http, out: io::BufWriter::new(io::stdout()), widths: Vec::new(), goes_on: false })
     }
 
     /// The format asked for, or `otherwise`.
@@ -156,13 +166,27 @@ impl Session {
         self.http.bytes(target)
     }
 
-    /// All items of a list, over all its pages; at most `most` of them.
-    pub fn list(&mut self, target: &Target, most: Option<usize>) -> Result<Vec<Value>> {
+    /// All items of a list, over all its pages.
+    pub fn all(&mut self, target: &Target) -> Result<Vec<Value>> {
+        self.list(target, ("cursor", None), None)
+    }
+
+    /// All items of a list that comes on one page.
+    pub fn all_of_one_page(&mut self, target: &Target) -> Result<Vec<Value>> {
+        match self.get(target)?.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) => Ok(items),
+            _ => Err(Failed::foreign(&format!("{target} answered without `items`"))),
+        }
+    }
+
+    /// At most `most` items of a list, over its pages: each is asked for by `next` of the one before as the parameter that `cursor` names;
+    /// the first by what it says besides.
+    pub fn list(&mut self, target: &Target, cursor: (&str, Option<String>), most: Option<usize>) -> Result<Vec<Value>> {
         let mut items = Vec::new();
-        let mut cursor: Option<String> = None;
+        let (cursor_name, mut cursor) = cursor;
         loop {
-            let page = target.clone().query("limit", most.filter(|m| *m < 500).map_or(PAGE.to_owned(), |m| m.to_string()));
-            let mut page = self.get(&page.query_if("cursor", cursor.as_ref()))?;
+            let page = target.clone().query("limit", most.filter(|m| (1..500).contains(m)).map_or(PAGE.to_owned(), |m| m.to_string()));
+            let mut page = self.get(&page.query_if(cursor_name, cursor.as_ref()))?;
             let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) else {
                 return Err(Failed::foreign(&format!("{target} answered without `items`")));
             };
@@ -181,11 +205,11 @@ impl Session {
     /// Prints a list. `name` is the field that `-o name` prints.
     pub fn show_list(&mut self, items: &[Value], columns: &[Column], name: &str) -> Result<()> {
         let format = self.format(Format::Table);
-        let head = !self.common.no_headers;
+        let head = !self.common.no_headers && !self.goes_on;
         match format {
             Format::Table | Format::Wide => {
                 let wanted: Vec<&Column> = columns.iter().filter(|c| !c.wide || format == Format::Wide).collect();
-                columns::table(&mut self.out, items, &wanted, head, terminal::width())?;
+                columns::table(&mut self.out, items, &wanted, head, terminal::width(), &mut self.widths)?;
             }
             Format::Csv => columns::csv(&mut self.out, items, columns, head)?,
             Format::Json => self.json(&Value::Array(items.to_vec()))?,

@@ -41,10 +41,15 @@ pub enum Paint {
     Bold,
 }
 
-/// `text` in colour, where `to` is a terminal that wants it (<https://no-color.org>).
+/// Whether `to` is a terminal that wants colours (<https://no-color.org>).
+pub fn wants_colour(to: &impl IsTerminal) -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+    to.is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+}
+
+/// `text` in colour, where `to` wants it.
 pub fn painted(to: &impl IsTerminal, paint: Paint, text: &str) -> String {
-    let wants = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
-    if !(wants && to.is_terminal()) {
+    if !wants_colour(to) {
         return text.to_owned();
     }
     let code = match paint {

@@ -1,4 +1,6 @@
 //! The built program on its command line: nothing here needs a daemon, root or a kernel.
 
+mod command;
 mod policy_new;
 mod policy_test;
+mod terminal;
