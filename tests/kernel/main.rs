@@ -5,6 +5,7 @@
 mod addresses;
 mod bad_input;
 mod changes;
+mod command;
 mod crash;
 mod denial;
 mod drift;
