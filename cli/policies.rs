@@ -298,9 +298,6 @@ impl OnRecord {
 impl Wish {
     /// The body of a request: `wish`, changed by what is named here.
     fn over(&self, session: &mut Session, mut wish: Map<String, Value>) -> Result<Value> {
-        if let Some(module) = &self.module {
-            wish.insert("module".into(), Value::from(module::digest(session, module)?));
-        }
         if let Some(settings) = &self.settings {
             let settings = match settings.strip_prefix('@') {
                 Some(file) => json_object(Path::new(file))?,
@@ -340,6 +337,10 @@ impl Wish {
             if let Some(value) = value {
                 wish.entry("help").or_insert_with(|| json!({}))[key] = Value::from(value.as_str());
             }
+        }
+        // Last, as it asks the daemon: what is wrong here is told without one.
+        if let Some(module) = &self.module {
+            wish.insert("module".into(), Value::from(module::digest(session, module)?));
         }
         Ok(Value::Object(wish))
     }

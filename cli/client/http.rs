@@ -7,6 +7,7 @@ use bulkhead_web::problem::ProblemBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::http::request::Builder;
 use hyper::{Request, Response, StatusCode, body::Incoming, header};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -44,6 +45,11 @@ impl Http {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|e| Failed::Other(format!("the client cannot start: {e}")))?;
         Ok(Self { door: door(host, token_file)?, patience, within: ANSWER_WITHIN, runtime, sender: None, token: None })
+    }
+
+    /// Waits at least so long for a daemon that is away.
+    pub fn wait_for(&mut self, patience: Duration) {
+        self.patience = self.patience.max(patience);
     }
 
     /// Waits no longer than this for an answer.
@@ -116,7 +122,7 @@ impl Http {
         }
     }
 
-    /// Asks, and hands out the answer as soon as it begins.
+    /// Asks, and hands out the answer as soon as it begins. What changes nothing is asked again where a kept connection turns out closed.
     fn ask(
         &mut self,
         method: &str,
@@ -124,9 +130,45 @@ impl Http {
         body: Option<(&'static str, Vec<u8>)>,
         accept: &'static str,
     ) -> Result<Response<Incoming>> {
+        let of_type = body.as_ref().map(|(of_type, _)| *of_type);
+        let bytes = Bytes::from(body.map(|(_, bytes)| bytes).unwrap_or_default());
+        loop {
+            let request = self.request(method, target, of_type, accept)?.body(Full::new(bytes.clone()));
+            let request = request.map_err(|e| Failed::Usage(format!("{method} {target} cannot be asked: {e}")))?;
+            let (kept, mut sender) = match self.sender.take().filter(|s| !s.is_closed()) {
+                Some(sender) => (true, sender),
+                None => (false, self.connect()?),
+            };
+            match self.runtime.block_on(answered(&mut sender, request, self.within)) {
+                Ok(Some(response)) => {
+                    self.sender = Some(sender);
+                    return Ok(response);
+                }
+                Ok(None) => {
+                    let within = self.within.as_secs();
+                    return Err(Failed::Unavailable(format!("{} did not answer within {within} s", self.door.text())));
+                }
+                Err(e) if e.is_parse() => return Err(Failed::foreign(&format!("{} does not speak HTTP", self.door.text()))),
+                Err(_) if kept && method == "GET" => {}
+                Err(e) => {
+                    return Err(Failed::Unavailable(format!(
+                        "{} went away before it answered ({e}); whether it was done is on record: `bulkhead decision list`",
+                        self.door.text()
+                    )));
+                }
+            }
+        }
+    }
+
+    /// The head of a request.
+    fn request(&mut self, method: &str, target: &Target, of_type: Option<&'static str>, accept: &'static str) -> Result<Builder> {
         let agent = concat!("bulkhead/", env!("CARGO_PKG_VERSION"));
-        let mut request = Request::builder().method(method).header(header::USER_AGENT, agent).header(header::ACCEPT, accept);
-        request = match &self.door {
+        let request = Request::builder().method(method).header(header::USER_AGENT, agent).header(header::ACCEPT, accept);
+        let request = match of_type {
+            Some(of_type) => request.header(header::CONTENT_TYPE, of_type),
+            None => request,
+        };
+        Ok(match &self.door {
             Door::Unix(_) => request.uri(target.as_str()).header(header::HOST, "localhost"),
             Door::Tcp { authority, base, token_file } => {
                 if self.token.is_none() {
@@ -136,48 +178,7 @@ impl Http {
                 let request = request.uri(format!("{base}{target}")).header(header::HOST, authority);
                 request.header(header::AUTHORIZATION, format!("Bearer {token}"))
             }
-        };
-        let bytes = body.map(|(of_type, bytes)| (header::HeaderValue::from_static(of_type), bytes));
-        if let Some((of_type, _)) = &bytes {
-            request = request.header(header::CONTENT_TYPE, of_type);
-        }
-        let body = Full::new(Bytes::from(bytes.map(|(_, bytes)| bytes).unwrap_or_default()));
-        let request = request.body(body).map_err(|e| Failed::Usage(format!("{method} {target} cannot be asked: {e}")))?;
-        if self.sender.as_ref().is_none_or(SendRequest::is_closed) {
-            self.sender = Some(self.connect()?);
-        }
-        let within = self.within;
-        let Some(sender) = &mut self.sender else { return Err(Failed::Unavailable("there is no connection".into())) };
-        let answer = self.runtime.block_on(async {
-            sender.ready().await?;
-            let answer = sender.send_request(request);
-            tokio::pin!(answer);
-            let start = Instant::now();
-            // Whoever looks at a terminal is told that something is under way.
-            let mut tick = tokio::time::interval(Duration::from_secs(1));
-            tick.tick().await;
-            let mut told = false;
-            let answered = loop {
-                tokio::select! {
-                    answered = &mut answer => break Some(answered),
-                    _ = tick.tick(), if start.elapsed() < within => told |= progress(Some(start.elapsed())),
-                    _ = tokio::time::sleep_until((start + within).into()) => break None,
-                }
-            };
-            if told {
-                progress(None);
-            }
-            answered.transpose()
-        });
-        match answer {
-            Ok(Some(response)) => Ok(response),
-            Ok(None) => Err(Failed::Unavailable(format!("{} did not answer within {} s", self.door.text(), within.as_secs()))),
-            Err(e) if e.is_parse() => Err(Failed::foreign(&format!("{} does not speak HTTP", self.door.text()))),
-            Err(e) => Err(Failed::Unavailable(format!(
-                "{} went away before it answered ({e}); whether it was done is on record: `bulkhead decision list`",
-                self.door.text()
-            ))),
-        }
+        })
     }
 
     fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
@@ -203,6 +204,32 @@ impl Http {
             }
         }
     }
+}
+
+/// The answer to a request; none within the time is none. Whoever looks at a terminal is told meanwhile that something is under way.
+async fn answered(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+    within: Duration,
+) -> hyper::Result<Option<Response<Incoming>>> {
+    sender.ready().await?;
+    let answer = sender.send_request(request);
+    tokio::pin!(answer);
+    let start = Instant::now();
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    tick.tick().await;
+    let mut told = false;
+    let answered = loop {
+        tokio::select! {
+            answered = &mut answer => break Some(answered),
+            _ = tick.tick(), if start.elapsed() < within => told |= progress(Some(start.elapsed())),
+            () = tokio::time::sleep_until((start + within).into()) => break None,
+        }
+    };
+    if told {
+        progress(None);
+    }
+    answered.transpose()
 }
 
 async fn shake_hands<S>(stream: S) -> io::Result<SendRequest<Full<Bytes>>>

@@ -30,6 +30,7 @@ impl Session {
             return self.show_list(&items, columns, name);
         }
         let mut follower = self.follow(None)?;
+        self.http.wait_for(BACK_WITHIN);
         let mut known = BTreeMap::new();
         loop {
             let mut changed = Vec::new();

@@ -56,6 +56,10 @@ fn a_walk_with_the_command_line() {
         assert_eq!(site.json("endpoint inspect cards pan1")["addresses"][0], "192.168.40.128/24");
         assert_eq!(site.json("network inspect cards --wait")["state"], "ready");
 
+        assert_eq!(site.prints("address free cards -n 2"), "192.168.40.129\n192.168.40.130\n");
+        assert!(site.prints("address list cards --state reserved,used -o csv").contains("192.168.40.5,reserved,router"));
+        assert_eq!(site.run("address free cards -n 200").0, Some(5));
+
         for (line, code, says) in [
             ("network inspect card", 4, "did you mean cards?"),
             ("endpoint inspect cards pan2", 4, "did you mean pan1?"),
@@ -174,18 +178,18 @@ fn what_is_followed_goes_on_across_a_restart_and_nothing_comes_twice() {
 fn live_names_complete() {
     site(|site| {
         site.prints("network create cards --parent eth0.40 --subnet 192.168.40.0/24 --label tier=cards");
-        let complete = |words: &[&str]| {
+        let complete = |site: &Site<'_>, words: &[&str]| {
             let mut command = site.command();
             command.env("COMPLETE", "bash").env("_CLAP_IFS", "\n").env("_CLAP_COMPLETE_INDEX", (words.len() - 1).to_string());
             let output = command.arg("--").args(words).output().unwrap();
             String::from_utf8(output.stdout).unwrap()
         };
-        assert!(complete(&["bulkhead", "network", "inspect", "c"]).lines().any(|l| l == "cards"));
-        assert!(complete(&["bulkhead", "network", "create", "x", "--parent", "eth0."]).lines().any(|l| l == "eth0.40"));
-        assert!(complete(&["bulkhead", "network", "create", "x", "--label", "t"]).lines().any(|l| l == "tier=cards"));
-        assert!(complete(&["bulkhead", "policy", "show", "tier"]).lines().any(|l| l == "tier-isolation"));
+        assert!(complete(site, &["bulkhead", "network", "inspect", "c"]).lines().any(|l| l == "cards"));
+        assert!(complete(site, &["bulkhead", "network", "create", "x", "--parent", "eth0."]).lines().any(|l| l == "eth0.40"));
+        assert!(complete(site, &["bulkhead", "network", "create", "x", "--label", "t"]).lines().any(|l| l == "tier=cards"));
+        assert!(complete(site, &["bulkhead", "policy", "show", "tier"]).lines().any(|l| l == "tier-isolation"));
         site.daemon.stop().unwrap();
-        assert!(!complete(&["bulkhead", "network", "inspect", "c"]).contains("cards"), "a daemon that is away has nothing to offer");
+        assert!(!complete(site, &["bulkhead", "network", "inspect", "c"]).contains("cards"), "a daemon that is away has nothing to offer");
         site.daemon.start().unwrap();
         site.reconnect();
     });
