@@ -6,6 +6,7 @@ use crate::client::live;
 use crate::client::target::Target;
 use crate::client::terminal::harmless;
 use crate::client::{Common, Format, Session, run};
+use crate::policy_as_test;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use std::process::ExitCode;
@@ -83,9 +84,19 @@ struct List {
 
 /// Shows a decision: who asked for what, what each policy said, what the kernel was told, and what came of it.
 #[derive(Debug, Args)]
+#[command(before_help = "\
+Examples:
+  bulkhead decision show 12
+  bulkhead decision show 12 --as-test --policy tier-isolation > cases.yaml")]
 struct Show {
     /// Its number.
     decision: String,
+    /// As a test case for `bulkhead policy test`: what a policy was shown, and what it said.
+    #[arg(long)]
+    as_test: bool,
+    /// Which policy's, where several were asked.
+    #[arg(short, long, requires = "as_test", add = live::policies())]
+    policy: Option<String>,
 }
 
 /// Asks the recorded policies the recorded question once more; exit status 1 where the answer differs.
@@ -135,8 +146,11 @@ impl Decision {
     pub fn run(&self) -> ExitCode {
         run(&self.common, |session| match &self.command {
             Command::List(list) => list.run(session),
-            Command::Show(Show { decision }) => {
+            Command::Show(Show { decision, as_test, policy }) => {
                 let found = session.get(&Target::v1(&["decisions", decision]))?;
+                if *as_test {
+                    return policy_as_test::show(session, &found, policy.as_deref());
+                }
                 match session.format(Format::Table) {
                     Format::Table | Format::Wide => session.text(&told(&found)),
                     _ => session.show(&found, COLUMNS, "id"),

@@ -20,6 +20,7 @@ mod parent;
 mod parts;
 mod policies;
 mod policy;
+mod policy_as_test;
 mod policy_module;
 mod policy_new;
 mod policy_report;
