@@ -141,7 +141,7 @@ impl Test {
 }
 
 /// The files of cases that are meant, sorted.
-fn files(at: &Path) -> Result<Vec<PathBuf>, String> {
+pub fn files(at: &Path) -> Result<Vec<PathBuf>, String> {
     let is_yaml = |p: &Path| p.extension().is_some_and(|e| e == "yaml" || e == "yml");
     let listed = |folder: &Path| -> Vec<PathBuf> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -157,7 +157,8 @@ fn files(at: &Path) -> Result<Vec<PathBuf>, String> {
     if all.is_empty() { Err(format!("{}: no cases here; a file cases.yaml, or *.yaml in a folder cases", at.display())) } else { Ok(all) }
 }
 
-fn suite(file: &Path) -> Result<Suite, Vec<String>> {
+/// Reads a file of cases.
+pub fn suite(file: &Path) -> Result<Suite, Vec<String>> {
     let wrong = |what: String| vec![format!("{}: {what}", file.display())];
     let size = fs::metadata(file).map_err(|e| wrong(e.to_string()))?.len();
     if size > FILE_BYTES_MAX {

@@ -11,6 +11,7 @@ mod denial;
 mod drift;
 mod evidence;
 mod gates;
+mod guides;
 mod identity;
 mod isolated;
 mod modes;
