@@ -26,7 +26,8 @@ export const session = {
   over(reason = ""): void {
     localStorage.removeItem(place);
     if (state.value === "in" && !reason) why.value = "The session is over.";
-    else why.value = reason;
+    // Several requests may hear of it: the first reason stays.
+    else if (reason) why.value = reason;
     state.value = "out";
     who.value = null;
   },

@@ -7,7 +7,7 @@ import { query, withQuery } from "../route";
 import type { Decision, Heard, Module, Page, Policy, Replay } from "../types";
 import { useDo, useGet } from "../use";
 import { act, plural, sentence, short } from "../words";
-import { Empty, Fact, Facts, Head, Icon, Link, ProblemBox, Section, State, Violations, Waiting, When } from "../parts/basics";
+import { Empty, Fact, Facts, Gone, Head, Icon, Link, ProblemBox, Section, State, Violations, Waiting, When } from "../parts/basics";
 
 const operations = ["create-network", "change-network", "delete-network", "attach", "change-workload", "detach", "put-module", "delete-module", "put-policy", "delete-policy"];
 const filters = ["verdict", "operation", "policy", "subject", "object", "caller", "since", "until"] as const;
@@ -70,7 +70,7 @@ export function DecisionPage({ id }: { id: string }) {
   return (
     <>
       <Head title={`Decision ${id}`} above={<><Link to="/decisions">Decisions</Link> /</>} command={command("decision", "inspect", id)} asked={{ method: "GET", path: at`/v1/decisions/${id}` }} />
-      {problem && !d && (problem.status === 404 ? <Empty title={problem.message} command="bulkhead decision ls"><Link to="/decisions">All decisions</Link></Empty> : <ProblemBox problem={problem} retry={reload} />)}
+      {problem && !d && (problem.status === 404 ? <Gone problem={problem} command="bulkhead decision ls"><Link to="/decisions">All decisions</Link></Gone> : <ProblemBox problem={problem} retry={reload} />)}
       {!d && !problem && <Waiting lines={8} />}
       {d && (
         <>

@@ -8,7 +8,7 @@ import type { Endpoint, Network, Page, SubnetAddresses } from "../types";
 import { useAll, useDo, useDryRun, useGet } from "../use";
 import { plural } from "../words";
 import { AddressMap } from "../parts/address-map";
-import { Ask, Empty, Fact, Facts, Head, Icon, LabelList, Link, ProblemBox, Section, State, Tier, Waiting, When, useMore } from "../parts/basics";
+import { Ask, Empty, Fact, Facts, Gone, Head, Icon, LabelList, Link, ProblemBox, Section, State, Tier, Waiting, When, useMore } from "../parts/basics";
 import { DryRunBox, Text } from "../parts/form";
 import { tierOf } from "../tiers";
 import { fits } from "./tree";
@@ -59,7 +59,7 @@ export function NetworkPage({ name }: { name: string }) {
       <Head title={name} above={<><Link to="/networks">Networks</Link> /</>} command={command("network", "inspect", name)} asked={{ method: "GET", path: at`/v1/networks/${name}` }}>
         {n && <><button type="button" class="quiet danger" onClick={() => withQuery({ delete: "1" }, "push")}>Delete</button><Link to={at`/networks/${name}/attach`} class="button primary"><Icon name="plus" />Attach a workload</Link></>}
       </Head>
-      {problem && !n && (problem.status === 404 ? <Empty title={problem.message} command="bulkhead network ls"><Link to="/networks">All networks</Link></Empty> : <ProblemBox problem={problem} retry={reload} />)}
+      {problem && !n && (problem.status === 404 ? <Gone problem={problem} command="bulkhead network ls"><Link to="/networks">All networks</Link></Gone> : <ProblemBox problem={problem} retry={reload} />)}
       {!n && !problem && <Waiting lines={8} />}
       {n && (
         <>
@@ -124,7 +124,7 @@ export function EndpointPage({ network, id }: { network: string; id: string }) {
       <Head title={name} above={<><Link to="/networks">Networks</Link> / <Link to={at`/networks/${network}`}>{network}</Link> /</>} command={command("endpoint", "inspect", network, e?.name ?? id)} asked={{ method: "GET", path: where }}>
         {e && <button type="button" class="danger" onClick={() => withQuery({ detach: "1" }, "push")}>Detach</button>}
       </Head>
-      {problem && !e && (problem.status === 404 ? <Empty title={problem.message} command={command("endpoint", "ls", "--network", network)}><Link to={at`/networks/${network}`}>Network {network}</Link></Empty> : <ProblemBox problem={problem} retry={reload} />)}
+      {problem && !e && (problem.status === 404 ? <Gone problem={problem} command={command("endpoint", "ls", "--network", network)}><Link to={at`/networks/${network}`}>Network {network}</Link></Gone> : <ProblemBox problem={problem} retry={reload} />)}
       {!e && !problem && <Waiting />}
       {e && (
         <>

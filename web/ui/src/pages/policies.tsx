@@ -8,7 +8,7 @@ import { who } from "../session";
 import type { Decision, Diff, Fault, Module, Page, Policy, Rehearsal, Rehearsed, Standing } from "../types";
 import { asProblem, useDo, useGet } from "../use";
 import { isPlain, plural, short } from "../words";
-import { Ask, Empty, Fact, Facts, Head, Icon, Link, ProblemBox, Section, State, Waiting, When } from "../parts/basics";
+import { Ask, Empty, Fact, Facts, Gone, Head, Icon, Link, ProblemBox, Section, State, Waiting, When } from "../parts/basics";
 import { Choice, LabelsField, Text, faultsAt } from "../parts/form";
 import { SchemaForm } from "../parts/schema";
 import { Remove } from "./networks";
@@ -102,7 +102,7 @@ export function ModulePage({ digest }: { digest: string }) {
       <Head title={m ? `${m.description.name} ${m.description.version}` : short(digest)} above={<><Link to="/policies">Policies</Link> / module</>} command={command("module", "inspect", digest)} asked={{ method: "GET", path: at`/v1/modules/${digest}` }}>
         {m && who.value?.admin && <>{m.policies.length === 0 && <button type="button" class="quiet danger" onClick={() => withQuery({ delete: "1" }, "push")}>Delete</button>}<Link to={at`/policies/new?module=${m.digest}`} class="button primary">Make a policy of it</Link></>}
       </Head>
-      {problem && !m && (problem.status === 404 ? <Empty title={problem.message} command="bulkhead module ls"><Link to="/policies">Policies and modules</Link></Empty> : <ProblemBox problem={problem} retry={reload} />)}
+      {problem && !m && (problem.status === 404 ? <Gone problem={problem} command="bulkhead module ls"><Link to="/policies">Policies and modules</Link></Gone> : <ProblemBox problem={problem} retry={reload} />)}
       {!m && !problem && <Waiting />}
       {m && <><Describe m={m} /><Ask title="Delete the module?" open={isRemoving} close={() => withQuery({ delete: null })}><Remove method="DELETE" path={at`/v1/modules/${m.digest}`} then="/policies" what="module" hasForce={false} close={() => withQuery({ delete: null })} /></Ask></>}
     </>
@@ -163,7 +163,7 @@ export function PolicyPage({ name }: { name: string }) {
   return (
     <>
       <Head title={name} above={<><Link to="/policies">Policies</Link> /</>} command={command("policy", "inspect", name)} asked={{ method: "GET", path: at`/v1/policies/${name}` }}>{p && who.value?.admin && <button type="button" class="quiet danger" onClick={() => withQuery({ delete: "1" }, "push")}>Delete</button>}</Head>
-      {problem && !p && (problem.status === 404 ? <><Empty title={problem.message} command="bulkhead policy ls"><Link to="/policies">All policies</Link></Empty><Revisions name={name} current={0} /></> : <ProblemBox problem={problem} retry={reload} />)}
+      {problem && !p && (problem.status === 404 ? <><Gone problem={problem} command="bulkhead policy ls"><Link to="/policies">All policies</Link></Gone><Revisions name={name} current={0} /></> : <ProblemBox problem={problem} retry={reload} />)}
       {!p && !problem && <Waiting lines={6} />}
       {p && (
         <>
@@ -297,7 +297,7 @@ function Revisions({ name, current }: { name: string; current: number }) {
       {problem && <ProblemBox problem={problem} />}
       {!data && !problem && <Waiting lines={2} />}
       {data && <ol class="revisions">{[...data.items].reverse().map((r) => (
-        <li key={r.revision} class={r.revision === shown ? "shown" : ""}>
+        <li key={r.revision} class={r.revision === shown ? "chosen" : ""}>
           <button type="button" class="link" aria-expanded={r.revision === shown} onClick={() => withQuery({ revision: r.revision === shown ? null : String(r.revision) })}>Revision {r.revision}</button> <State is={r.mode} /> {r.in_force && <span class="label">in force</span>} {r.decision && <Link to={`/decisions/${r.decision}`}>decision {r.decision}</Link>}
           {r.revision === shown && (
             <div class="revision">

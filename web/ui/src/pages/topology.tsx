@@ -23,7 +23,7 @@ export function Topology() {
   const opened = new Set(q.getAll("open"));
   const closed = new Set(q.getAll("shut"));
   const endpoints = useEndpoints([...opened].filter((id) => id.startsWith("n:")).map((id) => id.slice(2)));
-  const key = `${q.toString()} ${changed.value} ${tiers.value.length}`;
+  const key = q.toString();
   const drawn = useMemo(() => {
     if (!networks.value || !parents.value) return null;
     const host = grow(networks.value, parents.value, filter, tierOf, endpoints);
@@ -188,7 +188,7 @@ function Picture({ host, isOpen, toggle }: { host: Node; isOpen: (n: Node) => bo
         <svg ref={svg} width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="tree" aria-label="Host, parents, segments, networks and endpoints" onKeyDown={onKeyDown}>
           <Patterns />
           <g class="links" aria-hidden="true">{all.map((p) => p.from && <path key={p.node.id} d={isNarrow ? `M${p.from.x + 6} ${p.from.y + boxHeight / 2}V${p.y}H${p.x}` : curve(p.from.x + p.from.width, p.from.y, p.x, p.y)} />)}</g>
-          {all.map((p) => <Box key={p.node.id} placed={p} tabIndex={p.node.id === current ? 0 : -1} onFocus={() => setFocused(p.node.id)} canToggle={canToggle(p.node)} toggle={() => toggle(p.node, p.isOpen)} />)}
+          {all.map((p) => <Box key={p.node.id} placed={p} room={width - p.x - p.width - 16} tabIndex={p.node.id === current ? 0 : -1} onFocus={() => setFocused(p.node.id)} canToggle={canToggle(p.node)} toggle={() => toggle(p.node, p.isOpen)} />)}
           <g class="reaches" aria-hidden="true">{reaches.map(([a, b]) => <path key={a.node.id + b.node.id} d={`M${a.x + 2} ${a.y + 8}C${a.x - 34} ${a.y + 8} ${b.x + b.width + 30} ${b.y + 8} ${b.x + b.width} ${b.y + 8}`} />)}</g>
         </svg>
       )}
@@ -197,20 +197,30 @@ function Picture({ host, isOpen, toggle }: { host: Node; isOpen: (n: Node) => bo
 }
 
 const curve = (x1: number, y1: number, x2: number, y2: number): string => { const m = (x1 + x2) / 2; return `M${x1} ${y1}C${m} ${y1} ${m} ${y2} ${x2} ${y2}` };
-const pen = document.createElement("canvas").getContext("2d");
+type Font = "name" | "note" | "count";
+/** One for each font: to set it takes longer than to measure. */
+const pens = new Map<Font, CanvasRenderingContext2D | null>();
+function pen(font: Font): CanvasRenderingContext2D | null {
+  let found = pens.get(font);
+  if (found === undefined) {
+    found = document.createElement("canvas").getContext("2d");
+    const style = getComputedStyle(document.documentElement);
+    if (found) found.font = font === "note" ? `11.5px ${style.getPropertyValue("--mono")}` : `${font === "name" ? "600 13px" : "12px"} ${style.fontFamily}`;
+    pens.set(font, found);
+  }
+  return found;
+}
 const widths = new Map<string, number>();
 /** How wide a text is drawn, in pixels: asked of the browser once for each text. */
-function measure(text: string, font: "name" | "note" | "count"): number {
+function measure(text: string, font: Font): number {
   const key = font + text;
   let width = widths.get(key);
-  if (width === undefined && pen) {
-    const style = getComputedStyle(document.documentElement);
-    pen.font = font === "note" ? `11.5px ${style.getPropertyValue("--mono")}` : `${font === "name" ? "600 13px" : "12px"} ${style.fontFamily}`;
-    width = pen.measureText(text).width;
+  if (width === undefined) {
+    width = pen(font)?.measureText(text).width ?? text.length * 8;
     if (widths.size > 20_000) widths.clear();
     widths.set(key, width);
   }
-  return width ?? text.length * 8;
+  return width;
 }
 /** As much of a text as fits into so many pixels. */
 function cut(text: string, px: number, font: "name" | "note"): string {
@@ -220,7 +230,7 @@ function cut(text: string, px: number, font: "name" | "note"): string {
   return n < 2 ? "" : `${text.slice(0, n)}…`;
 }
 
-function Box({ placed: { node: n, x, y, width, level, isOpen }, tabIndex, onFocus, canToggle, toggle }: { placed: Placed; tabIndex: number; onFocus: () => void; canToggle: boolean; toggle: () => void }) {
+function Box({ placed: { node: n, x, y, width, level, isOpen }, room, tabIndex, onFocus, canToggle, toggle }: { placed: Placed; room: number; tabIndex: number; onFocus: () => void; canToggle: boolean; toggle: () => void }) {
   const tier = n.tiers.size === 1 && n.kind !== "host" ? [...n.tiers.keys()][0]! : null;
   const shield = n.parent?.shield && (n.kind === "segment" || (n.kind === "parent" && !n.children.length)) ? n.parent.shield : null;
   const counts = n.kind === "host" || n.kind === "endpoint" || n.kind === "more" ? "" : n.kind === "network" ? String(n.endpoints || "") : isOpen ? "" : `${n.networks} ${n.networks === 1 ? "net" : "nets"}${n.endpoints ? ` · ${n.endpoints}` : ""}`;
@@ -239,6 +249,9 @@ function Box({ placed: { node: n, x, y, width, level, isOpen }, tabIndex, onFocu
   const name = cut(n.name, right - x - 18, "name");
   const noteX = x + 18 + measure(name, "name") + 9;
   const note = right - noteX > 50 ? cut(n.note, right - noteX, "note") : "";
+  // What is folded, as a crowd of networks beside it, where nothing else is drawn.
+  const crowd = !isOpen && (n.kind === "group" || n.kind === "segment") && room > 60
+    ? Array.from({ length: Math.min(n.networks, Math.floor(room / 7) * 3) }, (_, i) => `M${x + width + 12 + Math.floor(i / 3) * 7} ${y - 9 + (i % 3) * 7}h5v5h-5z`).join("") : "";
   const words = [n.kind === "segment" ? `${n.name}${n.note ? ` (${n.note})` : ""}` : `${n.kind === "network" ? "network " : ""}${n.name}`, tier && tier !== untiered ? `tier ${tier}` : "", n.kind === "network" ? plural(n.endpoints, "endpoint") : n.networks ? `${plural(n.networks, "network")}, ${plural(n.endpoints, "endpoint")}` : n.note, shield ? `shield ${shield.state}` : "", ...n.wrong].filter(Boolean).join(", ");
   return (
     <g role="treeitem" data-id={n.id} class={`node ${n.kind}${tier ? ` t${look(tier)}` : ""}${n.wrong.length ? " wrong" : ""}`} aria-level={level} {...(canToggle ? { "aria-expanded": isOpen } : {})}
@@ -254,6 +267,7 @@ function Box({ placed: { node: n, x, y, width, level, isOpen }, tabIndex, onFocu
       {shield && <path class={`shield ${shield.state}`} d="M6 .5 11 2.300V6.500C11 9.500 8.800 11.600 6 12.700 3.200 11.600 1 9.500 1 6.500V2.300Z" transform={`translate(${shieldX} ${y - 6.500})`} />}
       {dots > 0 && <path class="dots" d={Array.from({ length: dots }, (_, i) => `M${dotsX + Math.floor(i / 2) * 6} ${y - 5 + (i % 2) * 6}h4v4h-4z`).join("")} />}
       {counts && <text x={countX} y={y + 4} class="count" text-anchor="end">{counts}</text>}
+      {crowd && <path class="dots crowd" d={crowd} />}
       {canToggle && n.kind !== "host" && (
         <g class="twist" onClick={(e) => { e.stopPropagation(); toggle() }}>
           <rect x={x + width - 22} y={y - boxHeight / 2} width="22" height={boxHeight} />

@@ -62,6 +62,12 @@ export const Empty = ({ title, children, command }: { title: string; command?: s
   <div class="empty"><p class="empty-title">{title}</p>{children && <p>{children}</p>}{command && <code class="block">{command}</code>}</div>
 );
 
+/** What was asked for is not there: says so, and what is near it. */
+export const Gone = ({ problem, command, children }: { problem: Problem; command: string } & Children) => {
+  const fault = problem.faults[0];
+  return <Empty title={fault?.wrong ?? problem.message} command={command}>{fault?.right.startsWith("did you mean") && <>{fault.right} </>}{children}</Empty>;
+};
+
 export function ProblemBox({ problem, retry, what }: { problem: Problem; retry?: () => void; what?: string }) {
   const next = problem.isAway ? "systemctl status bulkhead" : undefined;
   return (
