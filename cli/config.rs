@@ -5,6 +5,7 @@ use crate::options::{LogFormat, Serve};
 use bulkhead_core::caller::Grant;
 use bulkhead_core::refusal::Fault;
 use bulkhead_core::settings::DefaultPool;
+use bulkhead_wasm::Limits as PolicyLimits;
 use bulkhead_web::Limits;
 use bulkhead_web::fields::{self, Fields, Read};
 use serde_json::Value;
@@ -48,6 +49,8 @@ pub struct Config {
     pub log: LogFormat,
     /// What a client may take.
     pub limits: Limits,
+    /// What a policy may.
+    pub policy_limits: PolicyLimits,
 }
 
 impl Default for Config {
@@ -69,6 +72,7 @@ impl Default for Config {
             sweep: Duration::from_secs(5),
             log: LogFormat::Text,
             limits: Limits::default(),
+            policy_limits: PolicyLimits::default(),
         }
     }
 }
@@ -142,6 +146,8 @@ impl Config {
     fn of(table: Value) -> Read<Self> {
         let default = Self::default();
         let mut file = Fields::of(table)?;
+        let policy_limits = file.optional("policy_limits", policy_limits).unwrap_or_default();
+        let limits = file.optional("limits", limits).unwrap_or_default();
         let config = Self {
             socket: file.optional("socket", path).unwrap_or(default.socket),
             socket_group: file.optional("socket_group", name_or_number),
@@ -159,7 +165,8 @@ impl Config {
             go_on_with_differences: false,
             sweep: file.optional("sweep_s", fields::number(0, 86_400)).map_or(default.sweep, Duration::from_secs),
             log: file.optional("log", fields::choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)])).unwrap_or(default.log),
-            limits: file.optional("limits", limits).unwrap_or_default(),
+            limits: Limits { module_bytes_max: usize::try_from(policy_limits.module_bytes_max).unwrap_or(usize::MAX), ..limits },
+            policy_limits,
         };
         let faults = file.finish();
         if faults.is_empty() { Ok(config) } else { Err(faults) }
@@ -240,7 +247,7 @@ fn limits(value: Value) -> Read<Limits> {
     let mut given = Fields::of(value)?;
     let limits = Limits {
         body_bytes_max: given.optional("body_bytes_max", fields::number(1024, 1 << 30)).unwrap_or(default.body_bytes_max),
-        module_bytes_max: given.optional("module_bytes_max", fields::number(1024, 1 << 30)).unwrap_or(default.module_bytes_max),
+        module_bytes_max: default.module_bytes_max,
         head_bytes_max: given.optional("head_bytes_max", fields::number(8192, 1 << 20)).unwrap_or(default.head_bytes_max),
         headers_max: given.optional("headers_max", fields::number(8, 1000)).unwrap_or(default.headers_max),
         head_within: given.optional("head_within_s", fields::number(1, 3600)).map_or(default.head_within, Duration::from_secs),
@@ -251,6 +258,18 @@ fn limits(value: Value) -> Read<Limits> {
         blocking_max: given.optional("blocking_max", fields::number(1, 256)).unwrap_or(default.blocking_max),
         stop_within: given.optional("stop_within_s", fields::number(0, 3600)).map_or(default.stop_within, Duration::from_secs),
     };
+    let faults = given.finish();
+    if faults.is_empty() { Ok(limits) } else { Err(faults) }
+}
+
+fn policy_limits(value: Value) -> Read<PolicyLimits> {
+    let mut given = Fields::of(value)?;
+    let mut limits = PolicyLimits::default();
+    for limit in PolicyLimits::ALL {
+        if let Some(value) = given.optional(limit.name, fields::number(limit.min, limit.max)) {
+            limit.set(&mut limits, value);
+        }
+    }
     let faults = given.finish();
     if faults.is_empty() { Ok(limits) } else { Err(faults) }
 }
@@ -288,16 +307,18 @@ mod tests {
 
     #[test]
     fn grants_pools_and_limits_are_read() {
-        let toml = "[[grants]]\ngroup = \"cards-ops\"\nlabels = {tier = [\"cards\"]}\n[[pools]]\nbase = \"10.64.0.0/10\"\nsize = 24\n[limits]\nhead_within_s = 2\n";
+        let toml = "[[grants]]\ngroup = \"cards-ops\"\nlabels = {tier = [\"cards\"]}\n[[pools]]\nbase = \"10.64.0.0/10\"\nsize = 24\n[limits]\nhead_within_s = 2\n[policy_limits]\nmodule_bytes_max = 5000\nfuel = 7\n";
         let config = load(toml, &[]).unwrap();
         assert_eq!(config.grants[0].labels["tier"], ["cards"]);
         assert_eq!(config.pools.map(|p| (p[0].base.to_string(), p[0].size)), Some(("10.64.0.0/10".into(), 24)));
         assert_eq!(config.limits.head_within, Duration::from_secs(2));
+        assert_eq!(config.policy_limits, PolicyLimits { module_bytes_max: 5000, fuel: 7, ..PolicyLimits::default() });
+        assert_eq!(config.limits.module_bytes_max, 5000, "the door takes no more than the judge");
     }
 
     #[test]
     fn all_that_is_wrong_is_told_at_once_with_the_nearest_known() {
-        let toml = "sokcet = \"/a\"\nhold_back_s = -1\nlisten = \"here\"\nsocket_mode = \"9\"\n[[grants]]\nlabels = {}\n[[pools]]\nbase = \"10.0.0.1/8\"\nsize = 4\n[limits]\nbody = 1\n";
+        let toml = "sokcet = \"/a\"\nhold_back_s = -1\nlisten = \"here\"\nsocket_mode = \"9\"\n[[grants]]\nlabels = {}\n[[pools]]\nbase = \"10.0.0.1/8\"\nsize = 4\n[limits]\nbody = 1\n[policy_limits]\nfeul = 1\ndeadline_ms = 0\n";
         let told = load(toml, &[]).unwrap_err();
         for line in [
             "the configuration FILE is wrong:",
@@ -309,6 +330,8 @@ mod tests {
             "pools[0].base: 10.0.0.1/8 has host bits set; 10.0.0.0/8",
             "pools[0].size: 4 is no piece of 10.0.0.1/8; 8 to 32",
             "limits.body: unknown field",
+            "policy_limits.feul: unknown field; did you mean fuel?",
+            "policy_limits.deadline_ms: 0 does not fit; a whole number from 1 to 60000",
         ] {
             assert!(told.contains(line), "{line}\n{told}");
         }

@@ -21,6 +21,7 @@ mod parts;
 mod policies;
 mod policy;
 mod policy_as_test;
+mod policy_child;
 mod policy_module;
 mod policy_new;
 mod policy_report;
@@ -66,6 +67,9 @@ enum Command {
     Dashboard(dashboard::Dashboard),
     Completion(shell::Completion),
     Man(shell::Man),
+    /// Checks and compiles one module; the daemon starts it.
+    #[command(name = policy_child::NAME, hide = true)]
+    PolicyChild,
 }
 
 /// The command line as clap knows it: each command's help begins with what it does and examples of it.
@@ -96,5 +100,6 @@ fn main() -> ExitCode {
         Command::Dashboard(dashboard) => dashboard.run(),
         Command::Completion(completion) => completion.run(),
         Command::Man(man) => man.run(command_line()),
+        Command::PolicyChild => policy_child::run(),
     }
 }

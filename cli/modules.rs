@@ -22,6 +22,12 @@ pub async fn load_modules(engine: &Engine, judge: &Arc<WasmJudge>, log: &LogRead
         // The judge tells of a failure itself.
         let _ = tokio::task::spawn_blocking(move || judge.load(digest, &bytes)).await?;
     }
+    let (state, judge) = (engine.state(), Arc::clone(judge));
+    tokio::task::spawn_blocking(move || {
+        state.policies().for_each(|policy| judge.load_settings(policy));
+        judge.tidy(state.policies().map(|p| &**p));
+    })
+    .await?;
     Ok(())
 }
 
@@ -64,7 +70,9 @@ pub async fn set_up_built_ins(engine: &Engine, judge: &Arc<WasmJudge>) -> Starte
             continue;
         }
         let settings: serde_json::Value = serde_json::from_str(default_settings).map_err(|e| wrong(&e))?;
-        let description = judge.check_settings(digest, &settings).map_err(|e| wrong(&e))?;
+        let (checking, putting) = (Arc::clone(judge), settings.clone());
+        let checked = tokio::task::spawn_blocking(move || checking.check_settings(digest, &putting)).await?;
+        let description = checked.map_err(|e| wrong(&e))?;
         let name = Name::new(name).map_err(|e| wrong(&e))?;
         let policy = PutPolicy {
             name,

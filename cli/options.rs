@@ -15,7 +15,7 @@ pub enum LogFormat {
 
 /// Runs the daemon.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_help = format!("\
 Examples:
   bulkhead serve --socket /run/bulkhead/bulkhead.sock --database /var/lib/bulkhead/bulkhead.db
   bulkhead serve --config /etc/bulkhead.toml --listen 127.0.0.1:8420
@@ -24,11 +24,13 @@ The configuration file (TOML) has these keys, and no others; flags win:
   socket, socket_group, socket_mode = \"0660\", database, listen = \"127.0.0.1:PORT\", hosts = [\"name:port\"], admins = [\"user\", 1000],
   hold_back_s = 60, sweep_s = 5, allow_unjudged = false, replay_last = 1000, log = \"text\"|\"json\",
   [[pools]] base = \"10.64.0.0/10\", size = 24
-  [[grants]] group|user = \"cards-ops\", labels = {tier = [\"cards\"]}
-  [limits] body_bytes_max, module_bytes_max, head_bytes_max, headers_max, head_within_s, body_within_s, answer_within_s,
+  [[grants]] group|user = \"cards-ops\", labels = {{tier = [\"cards\"]}}
+  [limits] body_bytes_max, head_bytes_max, headers_max, head_within_s, body_within_s, answer_within_s,
            taken_within_s, connections_max, blocking_max, stop_within_s
+  [policy_limits] what a policy may use, each with its default:
+{}
 
-RUST_LOG chooses what is logged, such as RUST_LOG=debug or RUST_LOG=bulkhead_web=debug,info.")]
+RUST_LOG chooses what is logged, such as RUST_LOG=debug or RUST_LOG=bulkhead_web=debug,info.", policy_limits()))]
 pub struct Serve {
     /// Configuration file (TOML).
     #[arg(long, value_name = "FILE")]
@@ -66,4 +68,10 @@ pub struct Serve {
     /// Make a new token for TCP; the one before is worth nothing from then on.
     #[arg(long)]
     pub new_token: bool,
+}
+
+/// One line for each limit.
+fn policy_limits() -> String {
+    let lines = bulkhead_wasm::Limits::ALL.iter().map(|l| format!("    {} = {}", l.name, l.default));
+    lines.collect::<Vec<_>>().join("\n")
 }

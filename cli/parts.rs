@@ -8,6 +8,7 @@ use bulkhead_core::log::{DecisionFilter, LoggedDecision, Page, PolicyChange, Rev
 use bulkhead_core::names::shown;
 use bulkhead_core::policy::{Description, Digest, Module};
 use bulkhead_core::refusal::Fault;
+use bulkhead_engine::Engine;
 use bulkhead_kernel::{find, netns};
 use bulkhead_store::LogReader;
 use bulkhead_wasm::WasmJudge;
@@ -51,22 +52,35 @@ impl Namespaces for HostNamespaces {
     }
 }
 
-/// The modules of the judge.
-pub struct WasmModules(pub Arc<WasmJudge>);
+/// The modules of the judge, and the engine whose policies it keeps ready.
+pub struct WasmModules {
+    /// Runs them.
+    pub judge: Arc<WasmJudge>,
+    /// Knows which policies are in force.
+    pub engine: Engine,
+}
 
 impl Modules for WasmModules {
     fn admit(&self, bytes: &[u8]) -> Result<Module, Vec<Fault>> {
-        self.0.admit(bytes).map_err(|e| vec![Fault::new("", e.to_string(), "")])
+        self.judge.admit(bytes).map_err(|e| vec![Fault::new("", e.to_string(), "")])
     }
     fn check_settings(&self, module: Digest, settings: &serde_json::Value) -> Result<Arc<Description>, Vec<Fault>> {
-        self.0.check_settings(module, settings).map_err(|refused| {
+        let checked = self.judge.check_settings(module, settings);
+        self.judge.tidy(self.engine.state().policies().map(|p| &**p));
+        checked.map_err(|refused| {
             let fault =
                 |v: bulkhead_core::policy::Violation| Fault::new(v.field.unwrap_or_default(), v.message, v.remedy.unwrap_or_default());
             refused.violations.into_iter().map(fault).collect()
         })
     }
     fn unload(&self, module: Digest) {
-        self.0.unload(module);
+        self.judge.unload(module);
+    }
+    fn loaded(&self, module: Digest) -> Result<(), String> {
+        self.judge.loaded(module)
+    }
+    fn limits(&self) -> Vec<(&'static str, u64)> {
+        bulkhead_wasm::Limits::ALL.iter().map(|l| (l.name, l.of(self.judge.limits()))).collect()
     }
 }
 

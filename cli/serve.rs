@@ -8,13 +8,14 @@ use crate::modules::{load_modules, set_up_built_ins};
 use crate::options::{LogFormat, Serve};
 use crate::parts::{HostNamespaces, RecordLog, WasmModules};
 use crate::replay;
+use crate::policy_child;
 use bulkhead_core::kernel::Kernel;
 use bulkhead_core::names::shown;
 use bulkhead_core::settings::Settings;
 use bulkhead_engine::{Config as Parts, Engine};
 use bulkhead_kernel::LinuxKernel;
 use bulkhead_store::{LogReader, SqliteStore};
-use bulkhead_wasm::{Cache, WasmJudge};
+use bulkhead_wasm::{Cache, Child, WasmJudge};
 use bulkhead_web::accounts::Accounts;
 use bulkhead_web::auth::TcpGuard;
 use bulkhead_web::listen::{self, TcpDoor, UnixDoor};
@@ -80,7 +81,7 @@ fn try_run(options: &Serve) -> Started<()> {
         }
         None => None,
     };
-    let judge = WasmJudge::new(bulkhead_wasm::Limits { module_bytes_max: config.limits.module_bytes_max, ..Default::default() })?;
+    let judge = WasmJudge::new(config.policy_limits.clone())?.with_child(Child::of_this_program(policy_child::NAME));
     let judge = Arc::new(match Cache::open(&config.database.with_file_name("compiled")) {
         Ok(cache) => judge.with_cache(cache),
         Err(error) => {
@@ -125,8 +126,8 @@ async fn serve(
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stop, stopped) = watch::channel(false);
     let sessions = tcp.as_ref().map(TcpDoor::sessions);
-    let app =
-        App::new(engine, Arc::new(HostNamespaces), Arc::new(WasmModules(judge)), Arc::new(RecordLog(log)), config.limits.clone(), sessions);
+    let modules = Arc::new(WasmModules { judge, engine: engine.clone() });
+    let app = App::new(engine, Arc::new(HostNamespaces), modules, Arc::new(RecordLog(log)), config.limits.clone(), sessions);
     let unix = UnixDoor::bind(&config.socket, config.socket_mode, group, accounts, admins)?;
     tracing::info!(socket = %config.socket.display(), database = %config.database.display(), "serving");
     if let Some(tcp) = &tcp {

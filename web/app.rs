@@ -17,6 +17,11 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{Mutex, Semaphore, watch};
 
+/// Uploads whose bytes are held at a time.
+const UPLOADS_MAX: usize = 4;
+/// Settings that are put to modules at a time.
+const SETTINGS_CHECKS_MAX: usize = 4;
+
 /// What all handlers share; cheap to clone.
 #[derive(Clone)]
 pub struct App(Arc<Inner>);
@@ -30,6 +35,8 @@ struct Inner {
     sessions: Option<Arc<Sessions>>,
     blocking: Arc<Semaphore>,
     module_change: Mutex<()>,
+    uploads: Arc<Semaphore>,
+    settings_checks: Semaphore,
     started: Instant,
 }
 
@@ -44,8 +51,19 @@ impl App {
         sessions: Option<Arc<Sessions>>,
     ) -> Self {
         let blocking = Arc::new(Semaphore::new(limits.blocking_max));
-        let (module_change, started) = (Mutex::new(()), Instant::now());
-        Self(Arc::new(Inner { engine, namespaces, modules, log, limits, sessions, blocking, module_change, started }))
+        Self(Arc::new(Inner {
+            engine,
+            namespaces,
+            modules,
+            log,
+            limits,
+            sessions,
+            blocking,
+            module_change: Mutex::new(()),
+            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            settings_checks: Semaphore::new(SETTINGS_CHECKS_MAX),
+            started: Instant::now(),
+        }))
     }
 
     /// The engine.
@@ -75,6 +93,14 @@ impl App {
     /// Held while modules come or go: one upload compiles at a time, and none is unloaded while another of the same bytes arrives.
     pub fn module_change(&self) -> &Mutex<()> {
         &self.0.module_change
+    }
+    /// Held while a module's bytes are in memory: that many uploads at a time, and the others wait with nothing but their connection.
+    pub fn uploads(&self) -> &Arc<Semaphore> {
+        &self.0.uploads
+    }
+    /// Held while settings are put to a module: it may take long, and must not take all threads that [`blocking`](Self::blocking) has.
+    pub fn settings_checks(&self) -> &Semaphore {
+        &self.0.settings_checks
     }
     /// When it was put together.
     pub fn started(&self) -> Instant {

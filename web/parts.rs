@@ -53,6 +53,10 @@ pub trait Modules: Send + Sync {
     fn check_settings(&self, module: Digest, settings: &serde_json::Value) -> Result<Arc<Description>, Vec<Fault>>;
     /// Forgets a module that is no longer on record.
     fn unload(&self, module: Digest);
+    /// Whether it can judge; else why not.
+    fn loaded(&self, module: Digest) -> Result<(), String>;
+    /// What every module may use, by name: the limits in force.
+    fn limits(&self) -> Vec<(&'static str, u64)>;
 }
 
 /// An answer that takes a while.

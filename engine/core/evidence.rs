@@ -30,7 +30,7 @@ pub enum Limit {
     Fuel,
     /// Memory, table, stack or the size of an answer: the same.
     Space,
-    /// Wall-clock time, or whatever else depends on what the machine did then: never the same for certain.
+    /// Time, or whatever else depends on what the machine did then: never the same for certain.
     Circumstance,
 }
 

@@ -484,6 +484,12 @@ pub trait Judge {
     fn judged_by(&self) -> Arc<JudgedBy> {
         Arc::new(JudgedBy { engine: "functions".into(), configuration: Digest([0; 32]) })
     }
+
+    /// Puts the questions of one decision, each to its policy, and answers in their order. What all policies of a decision may use
+    /// together is used up here.
+    fn judge_all(&self, asked: &[(&Policy, Question)]) -> Vec<Judged> {
+        asked.iter().map(|(policy, question)| self.judge(policy, question)).collect()
+    }
 }
 
 /// What one policy said to one request, as recorded.

@@ -8,6 +8,7 @@ use crate::limits::{Limits, answer};
 use bulkhead_core::names::{Labels, Name, shown};
 use bulkhead_core::policy::{Description, Digest};
 use bulkhead_core::refusal::Fault;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,16 +29,16 @@ const WASI: &str = "wasi:";
 const NAMES_MAX: usize = 8;
 
 /// Why a module is not admitted. Display says what is wrong and, where that is known, what would be right.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum NotAdmitted {
     /// Over the size limit.
     #[error("the module has {size} bytes; at most {max} are taken")]
     TooLarge {
         /// Its size, in bytes.
-        size: usize,
+        size: u64,
         /// The limit, in bytes.
-        max: usize,
+        max: u64,
     },
     /// The bytes are something else.
     #[error("this is not WebAssembly: it begins with {begins}, and WebAssembly begins with the bytes 00 61 73 6d (\\0asm)")]
@@ -89,6 +90,9 @@ pub enum NotAdmitted {
     /// What it says of itself is against the contract.
     #[error("what the module says of itself is against the contract: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" · "))]
     Description(Vec<Fault>),
+    /// The process that was to check and compile it did not come to its end.
+    #[error("checking and compiling the module {0}")]
+    Unfinished(String),
     /// The bytes are not those of the digest.
     #[error("the bytes have digest {found}, not {expected}: they were changed since they were stored")]
     OtherBytes {
@@ -122,12 +126,15 @@ pub fn digest(bytes: &[u8]) -> Digest {
     Digest(Sha256::digest(bytes).into())
 }
 
+pub(crate) fn check_size(bytes: &[u8], limits: &Limits) -> Result<(), NotAdmitted> {
+    let (size, max) = (bytes.len() as u64, limits.module_bytes_max);
+    if size > max { Err(NotAdmitted::TooLarge { size, max }) } else { Ok(()) }
+}
+
 /// Bytes → a component of the contract, not compiled yet. What is a component is taken as it is; a core module with
 /// wit-bindgen's metadata is made one.
 pub(crate) fn component<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, NotAdmitted> {
-    if bytes.len() > limits.module_bytes_max {
-        return Err(NotAdmitted::TooLarge { size: bytes.len(), max: limits.module_bytes_max });
-    }
+    check_size(bytes, limits)?;
     if !bytes.starts_with(b"\0asm") {
         let begins: Vec<String> = bytes.iter().take(4).map(|b| format!("{b:02x}")).collect();
         let begins = if begins.is_empty() { "nothing at all".into() } else { format!("the bytes {}", begins.join(" ")) };
@@ -152,6 +159,11 @@ pub(crate) fn component<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, 
 /// Compiles. Takes from milliseconds to many seconds, by the component's size.
 pub(crate) fn compile(engine: &Engine, component: &[u8]) -> Result<Component, NotAdmitted> {
     guarded(|| Component::from_binary(engine, component).map_err(|e| NotAdmitted::Invalid(format!("{e:#}"))))
+}
+
+/// Its code, to be kept or handed on.
+pub(crate) fn code(component: &Component) -> Result<Vec<u8>, NotAdmitted> {
+    component.serialize().map_err(|e| NotAdmitted::CompilerFailed(format!("{e:#}")))
 }
 
 /// Looks its exports up, and gives it the imports that are types only.

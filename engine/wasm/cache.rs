@@ -2,17 +2,17 @@
 //! it: an HMAC-SHA256 (RFC 2104) over the module's digest, the engine and the code, with a key that only the daemon can read,
 //! checked on the very bytes in memory that are then deserialized.
 
-use crate::admit;
-use bulkhead_core::policy::Digest;
+use bulkhead_core::policy::{Description, Digest};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use wasmtime::Engine;
-use wasmtime::component::Component;
 
 /// Bytes of the MAC that a file begins with.
 const MAC_BYTES: usize = 32;
@@ -52,37 +52,52 @@ impl Cache {
         Ok(Self { folder: folder.to_owned(), key })
     }
 
-    /// The compiled module, if this daemon has kept it for this very engine.
-    pub(crate) fn find(&self, engine: &Engine, digest: Digest) -> Option<Component> {
-        let path = self.path(engine, digest);
+    /// What was kept, if this daemon has kept it for this very engine.
+    pub(crate) fn find(&self, engine: &Engine, key: Digest) -> Option<Kept> {
+        let path = self.path(engine, key);
+        let file = File::open(&path).ok()?;
         let mut bytes = Vec::new();
-        File::open(&path).ok()?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).ok()?;
-        let (mac, code) = bytes.split_at_checked(MAC_BYTES)?;
-        if self.mac(engine, digest, code).verify_slice(mac).is_err() {
+        (&file).take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).ok()?;
+        let found = bytes.split_at_checked(MAC_BYTES).filter(|(mac, kept)| self.mac(engine, key, kept).verify_slice(mac).is_ok());
+        let Some(kept) = found.and_then(|(_, kept)| Kept::of(kept)) else {
             tracing::warn!(file = %path.display(), "a compiled module was changed by somebody else, or cut off; it is compiled anew");
             return None;
-        }
-        // SAFETY: `deserialize` trusts its bytes to come from `Component::serialize`. These do: the MAC over them, taken with a key
-        // that only this daemon can read, was made in `keep` over what `serialize` gave, and they are in memory that nobody else
-        // can change between check and use. Another version or CPU is refused by wasmtime itself.
-        match unsafe { Component::deserialize(engine, code) } {
-            Ok(component) => Some(component),
-            Err(why) => {
-                tracing::info!(file = %path.display(), %why, "a compiled module is of another engine; it is compiled anew");
-                None
-            }
+        };
+        // What was not used for longest goes first.
+        let _ = file.set_modified(SystemTime::now());
+        Some(kept)
+    }
+
+    /// Keeps it. What goes wrong is logged: the module serves all the same.
+    pub(crate) fn keep(&self, engine: &Engine, key: Digest, kept: &Kept) {
+        let path = self.path(engine, key);
+        let written = kept.bytes().and_then(|bytes| {
+            let mac = self.mac(engine, key, &bytes).finalize().into_bytes();
+            write_whole(&path, &[&mac, &bytes])
+        });
+        if let Err(why) = written {
+            tracing::warn!(file = %path.display(), %why, "a compiled module could not be kept; the next start compiles it anew");
         }
     }
 
-    /// Keeps a compiled module. What goes wrong is logged: the module serves all the same.
-    pub(crate) fn keep(&self, engine: &Engine, digest: Digest, component: &Component) {
-        let path = self.path(engine, digest);
-        let kept = component.serialize().map_err(io::Error::other).and_then(|code| {
-            let mac = self.mac(engine, digest, &code).finalize().into_bytes();
-            write_whole(&path, &[&mac, &code])
+    /// Deletes what was not used for longest, until all together has at most so many bytes; what has one of these keys stays.
+    pub(crate) fn trim(&self, engine: &Engine, in_force: &HashSet<Digest>, bytes_max: u64) {
+        let in_force: HashSet<PathBuf> = in_force.iter().map(|key| self.path(engine, *key)).collect();
+        let all = fs::read_dir(&self.folder).into_iter().flatten().flatten().filter_map(|entry| {
+            let path = entry.path();
+            let is = entry.metadata().ok().filter(|_| path.extension().is_some_and(|e| e == "cwasm"))?;
+            Some((is.modified().ok()?, is.len(), path))
         });
-        if let Err(why) = kept {
-            tracing::warn!(file = %path.display(), %why, "a compiled module could not be kept; the next start compiles it anew");
+        let mut all: Vec<_> = all.collect();
+        all.sort();
+        let mut bytes: u64 = all.iter().map(|(_, bytes, _)| bytes).sum();
+        for (_, size, path) in all.iter().filter(|(.., path)| !in_force.contains(path)) {
+            if bytes <= bytes_max {
+                break;
+            }
+            if fs::remove_file(path).is_ok() {
+                bytes -= size;
+            }
         }
     }
 
@@ -96,15 +111,15 @@ impl Cache {
         self.folder.join(format!("{hex}-{:016x}.cwasm", engine_number(engine)))
     }
 
-    fn mac(&self, engine: &Engine, digest: Digest, code: &[u8]) -> Hmac<Sha256> {
+    fn mac(&self, engine: &Engine, key: Digest, kept: &[u8]) -> Hmac<Sha256> {
         // A key shorter than a block counts as filled up with zeros (RFC 2104 section 2).
         let mut block = [0; 64];
         block[..self.key.len()].copy_from_slice(&self.key);
         let mut mac = Hmac::<Sha256>::new(&block.into());
-        mac.update(b"bulkhead compiled module 1\0");
-        mac.update(&digest.0);
+        mac.update(b"bulkhead compiled module 2\0");
+        mac.update(&key.0);
         mac.update(&engine_number(engine).to_be_bytes());
-        mac.update(code);
+        mac.update(kept);
         mac
     }
 }
@@ -135,16 +150,28 @@ fn write_whole(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     written.inspect_err(|_| drop(fs::remove_file(&draft)))
 }
 
-/// Compiles, or finds the compiled.
-pub(crate) fn compiled(cache: Option<&Cache>, engine: &Engine, digest: Digest, component: &[u8]) -> Result<Component, crate::NotAdmitted> {
-    if let Some(found) = cache.and_then(|c| c.find(engine, digest)) {
-        return Ok(found);
+/// What is kept of a module, or of a module with its settings in memory.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Kept {
+    /// What it says of itself: asked once, as it runs the module.
+    pub(crate) description: Description,
+    /// As `Component::serialize` gave it.
+    pub(crate) code: Vec<u8>,
+}
+
+impl Kept {
+    /// The length of the description, itself, the code.
+    fn bytes(&self) -> io::Result<Vec<u8>> {
+        let description = serde_json::to_vec(&self.description)?;
+        let length = u32::try_from(description.len()).map_err(io::Error::other)?;
+        Ok([&length.to_be_bytes(), &*description, &*self.code].concat())
     }
-    let component = admit::compile(engine, component)?;
-    if let Some(cache) = cache {
-        cache.keep(engine, digest, &component);
+
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let (length, rest) = bytes.split_first_chunk()?;
+        let (description, code) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+        Some(Self { description: serde_json::from_slice(description).ok()?, code: code.to_owned() })
     }
-    Ok(component)
 }
 
 #[cfg(test)]
@@ -152,11 +179,16 @@ mod tests {
     use super::*;
 
     fn engine() -> Engine {
-        crate::engine::new(&crate::Limits { calls_at_once: 1, ..crate::Limits::default() }).unwrap()
+        let limits = crate::Limits { calls_at_once: 1, ..crate::Limits::default() };
+        crate::engine::new(&limits, &crate::engine::Shape::small(&limits)).unwrap()
     }
 
-    fn component(engine: &Engine) -> Component {
-        Component::new(engine, b"\0asm\x0d\0\x01\0").unwrap()
+    fn kept(fill: usize) -> Kept {
+        let description = serde_json::from_value(serde_json::json!({
+            "name": "n", "version": "1", "summary": "s", "operations": ["attach"], "rules": [], "label_keys": [], "needs": [],
+            "settings_schema": "",
+        }));
+        Kept { description: description.unwrap(), code: vec![7; fill] }
     }
 
     #[test]
@@ -166,9 +198,9 @@ mod tests {
         let (engine, digest) = (engine(), Digest([7; 32]));
         let cache = Cache::open(&folder).unwrap();
         assert!(cache.find(&engine, digest).is_none());
-        cache.keep(&engine, digest, &component(&engine));
+        cache.keep(&engine, digest, &kept(100));
         let again = Cache::open(&folder).unwrap();
-        assert!(again.find(&engine, digest).is_some(), "the key is kept");
+        assert_eq!(again.find(&engine, digest), Some(kept(100)), "the key is kept");
         assert!(again.find(&engine, Digest([8; 32])).is_none(), "another module's name");
         let path = cache.path(&engine, digest);
         fs::copy(&path, cache.path(&engine, Digest([8; 32]))).unwrap();
@@ -191,5 +223,24 @@ mod tests {
         assert!(Cache::open(&folder).is_err(), "a key that others can read");
         open(0o600);
         assert!(Cache::open(&folder).unwrap().find(&engine, digest).is_none(), "another key");
+    }
+    #[test]
+    fn what_was_not_used_for_longest_goes_first_and_what_is_in_force_stays() {
+        let outer = tempfile::tempdir().unwrap();
+        let (engine, cache) = (engine(), Cache::open(&outer.path().join("compiled")).unwrap());
+        let keys: Vec<Digest> = (0..5).map(|n| Digest([n; 32])).collect();
+        for (age, key) in (1..).zip(&keys) {
+            cache.keep(&engine, *key, &kept(10_000));
+            let then = SystemTime::now() - std::time::Duration::from_secs(100 - age);
+            File::options().append(true).open(cache.path(&engine, *key)).unwrap().set_modified(then).unwrap();
+        }
+        cache.find(&engine, keys[1]).unwrap();
+        cache.trim(&engine, &HashSet::from([keys[0]]), 35_000);
+        let left: Vec<bool> = keys.iter().map(|key| cache.path(&engine, *key).exists()).collect();
+        assert_eq!(left, [true, true, false, false, true], "the first is in force, the second was used just now");
+        cache.trim(&engine, &HashSet::from([keys[0]]), 0);
+        assert!(
+            cache.path(&engine, keys[0]).exists() && !cache.path(&engine, keys[4]).exists() && outer.path().join("compiled/key").exists()
+        );
     }
 }

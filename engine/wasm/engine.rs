@@ -1,10 +1,8 @@
-//! The configured wasmtime engine, and the clock tick that lets it stop what runs too long.
+//! The configured wasmtime engine.
 
 use crate::admit::digest;
-use crate::limits::{CORE_INSTANCES_PER_COMPONENT, Limits, MEMORIES_PER_COMPONENT, TABLES_PER_COMPONENT};
+use crate::limits::{Limit, Limits};
 use bulkhead_core::evidence::JudgedBy;
-use std::sync::mpsc;
-use std::thread;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmFeatures};
 
 /// Wasm could not be made ready on this machine.
@@ -13,10 +11,10 @@ pub enum NotStarted {
     /// wasmtime refused the configuration, or the pool's address space could not be reserved.
     #[error(
         "cannot make WebAssembly ready for {calls} calls at once, which reserve {gib} GiB of address space: {cause}; \
-         lower calls_at_once, or raise the limit on address space (ulimit -v)"
+         lower calls_at_once or large_calls_at_once, or raise the limit on address space (ulimit -v)"
     )]
     Engine {
-        /// `calls_at_once`.
+        /// How many.
         calls: u32,
         /// What they reserve.
         gib: u64,
@@ -24,12 +22,14 @@ pub enum NotStarted {
         cause: String,
     },
     /// A limit that leaves nothing to run with.
-    #[error("limit {name} must be at least {min}")]
+    #[error("limit {name} must be from {min} to {max}")]
     Limit {
         /// Which.
         name: &'static str,
         /// Its least value.
         min: u64,
+        /// Its greatest.
+        max: u64,
     },
     /// The thread that watches the deadlines.
     #[error("cannot start the thread that watches the policies' deadlines: {0}")]
@@ -56,23 +56,42 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::MULTI_MEMORY)
     .union(WasmFeatures::COMPONENT_MODEL);
 
-/// Makes the engine. A fresh instance from it costs some 5 µs: its memory is a slot of the pool with the module's image
+/// What one component may join, and how many run at a time.
+pub(crate) struct Shape {
+    core_instances: u32,
+    memories: u32,
+    tables: u32,
+    pub(crate) at_once: u32,
+}
+
+impl Shape {
+    /// For what Rust and C make: one module, and two by which wit-component ties its functions to it.
+    pub(crate) fn small(limits: &Limits) -> Self {
+        Self { core_instances: 4, memories: 1, tables: 4, at_once: count(limits.calls_at_once) }
+    }
+    /// For what JavaScript and Python tools make: up to 38 modules were seen.
+    pub(crate) fn large(limits: &Limits) -> Self {
+        Self { core_instances: 64, memories: 8, tables: 32, at_once: count(limits.large_calls_at_once) }
+    }
+}
+
+/// Makes an engine. A fresh instance from it costs some 5 µs: its memory is a slot of the pool with the module's image
 /// mapped copy-on-write, of which the first 256 KiB stay resident.
-pub(crate) fn new(limits: &Limits) -> Result<Engine, NotStarted> {
+pub(crate) fn new(limits: &Limits, shape: &Shape) -> Result<Engine, NotStarted> {
     check(limits)?;
-    let calls = limits.calls_at_once;
+    let &Shape { core_instances, memories, tables, at_once } = shape;
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(calls)
-        .total_core_instances(calls.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
-        .total_memories(calls.saturating_mul(MEMORIES_PER_COMPONENT))
-        .total_tables(calls.saturating_mul(TABLES_PER_COMPONENT))
-        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
-        .max_memories_per_component(MEMORIES_PER_COMPONENT)
-        .max_tables_per_component(TABLES_PER_COMPONENT)
-        .max_memories_per_module(MEMORIES_PER_COMPONENT)
-        .max_tables_per_module(TABLES_PER_COMPONENT)
-        .table_elements(limits.table_elements_max)
-        .max_memory_size(limits.memory_bytes_max)
+    pool.total_component_instances(at_once)
+        .total_core_instances(at_once.saturating_mul(core_instances))
+        .total_memories(at_once.saturating_mul(memories))
+        .total_tables(at_once.saturating_mul(tables))
+        .max_core_instances_per_component(core_instances)
+        .max_memories_per_component(memories)
+        .max_tables_per_component(tables)
+        .max_memories_per_module(memories)
+        .max_tables_per_module(tables)
+        .table_elements(size(limits.table_elements_max))
+        .max_memory_size(size(limits.memory_bytes_max))
         .linear_memory_keep_resident(256 << 10)
         .table_keep_resident(16 << 10)
         // With the kernel's PAGEMAP_SCAN (6.7 and newer) only the pages written are reset.
@@ -84,15 +103,15 @@ pub(crate) fn new(limits: &Limits) -> Result<Engine, NotStarted> {
         .memory_init_cow(true)
         .consume_fuel(true)
         .epoch_interruption(true)
-        .max_wasm_stack(limits.stack_bytes_max)
+        .max_wasm_stack(size(limits.stack_bytes_max))
         .cranelift_nan_canonicalization(true)
         .cranelift_opt_level(OptLevel::Speed)
         .wasm_features(FEATURES.complement(), false)
         .wasm_features(FEATURES, true);
     Engine::new(&config).map_err(|e| NotStarted::Engine {
-        calls,
+        calls: at_once,
         // Slots of 4 GiB, with guard pages between them.
-        gib: u64::from(calls) * u64::from(MEMORIES_PER_COMPONENT) * 4,
+        gib: u64::from(at_once) * u64::from(memories) * 4,
         cause: format!("{e:#}"),
     })
 }
@@ -100,54 +119,29 @@ pub(crate) fn new(limits: &Limits) -> Result<Engine, NotStarted> {
 /// What a verdict and its fuel may depend on, beside module, settings and question: the version that counts, the features, and the
 /// limits that are the same everywhere. Deadlines are not among them, as they decide no verdict that is asked again.
 pub(crate) fn judged_by(limits: &Limits) -> JudgedBy {
-    let Limits { settings_bytes_max, answer_bytes_max, fuel, memory_bytes_max, table_elements_max, stack_bytes_max, .. } = limits;
+    let Limits {
+        settings_bytes_max, answer_bytes_max, fuel, fuel_admission, memory_bytes_max, table_elements_max, stack_bytes_max, ..
+    } = limits;
     let configuration = format!(
-        "features {FEATURES:?}; settings {settings_bytes_max}; answer {answer_bytes_max}; fuel {fuel}; memory {memory_bytes_max}; \
-         table {table_elements_max}; stack {stack_bytes_max}"
+        "features {FEATURES:?}; settings {settings_bytes_max}; answer {answer_bytes_max}; fuel {fuel}, {fuel_admission}; \
+         memory {memory_bytes_max}; table {table_elements_max}; stack {stack_bytes_max}"
     );
     let engine = format!("wasmtime {}", wasmtime_environ::VERSION);
     JudgedBy { engine, configuration: digest(configuration.as_bytes()) }
 }
 
 fn check(limits: &Limits) -> Result<(), NotStarted> {
-    let mins = [
-        ("calls_at_once", u64::from(limits.calls_at_once), 1),
-        ("fuel", limits.fuel, 1),
-        ("fuel_admission", limits.fuel_admission, 1),
-        ("deadline_ms", limits.deadline_ms, 1),
-        ("deadline_admission_ms", limits.deadline_admission_ms, 1),
-        ("memory_bytes_max", limits.memory_bytes_max as u64, 65_536),
-        ("stack_bytes_max", limits.stack_bytes_max as u64, 65_536),
-        ("table_elements_max", limits.table_elements_max as u64, 16),
-    ];
-    match mins.into_iter().find(|(_, value, min)| value < min) {
-        Some((name, _, min)) => Err(NotStarted::Limit { name, min }),
-        None => Ok(()),
-    }
+    let wrong = Limits::ALL.iter().find(|l| !(l.min..=l.max).contains(&l.of(limits)));
+    wrong.map_or(Ok(()), |&Limit { name, min, max, .. }| Err(NotStarted::Limit { name, min, max }))
 }
 
-/// Counts up the engine's epoch, by which running code notices that its time is over. Ends when dropped.
-#[derive(Debug)]
-pub(crate) struct Ticker {
-    /// Dropping it wakes and ends the thread.
-    _alive: mpsc::Sender<()>,
+fn count(limit: u64) -> u32 {
+    u32::try_from(limit).unwrap_or(u32::MAX)
 }
 
-impl Ticker {
-    pub(crate) fn start(engine: &Engine, limits: &Limits) -> Result<Self, NotStarted> {
-        let (alive, ended) = mpsc::channel();
-        let engine = engine.clone();
-        let tick = limits.tick();
-        thread::Builder::new()
-            .name("policy-deadline".into())
-            .spawn(move || {
-                while ended.recv_timeout(tick) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    engine.increment_epoch();
-                }
-            })
-            .map_err(NotStarted::Thread)?;
-        Ok(Self { _alive: alive })
-    }
+/// A limit as wasmtime takes it. Whatever does not fit is more than there is.
+pub(crate) fn size(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -157,8 +151,8 @@ mod tests {
     #[test]
     fn limits_that_leave_nothing_to_run_with_are_named() {
         let wrong = Limits { fuel: 0, ..Limits::default() };
-        let error = new(&wrong).map(|_| ()).expect_err("no fuel");
-        assert_eq!(error.to_string(), "limit fuel must be at least 1");
+        let error = new(&wrong, &Shape::small(&wrong)).map(|_| ()).expect_err("no fuel");
+        assert_eq!(error.to_string(), "limit fuel must be from 1 to 4611686018427387904");
     }
 
     #[test]

@@ -1,75 +1,94 @@
 //! How much a module may use.
 
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
-/// Limits for every module. The defaults let policies in Rust, C, JavaScript and Python run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Size of a module as uploaded, in bytes. Policies in Python come to some 18 MB.
-    pub module_bytes_max: usize,
-    /// Size of a policy's settings as JSON text, in bytes.
-    pub settings_bytes_max: usize,
-    /// Size of what a module answers to one call, in bytes as lifted out of its memory.
-    pub answer_bytes_max: usize,
-    /// Fuel of one judgement, `configure` and `evaluate` together: wasmtime's deterministic count of instructions. A policy
-    /// in Rust uses some 60 thousand, one in JavaScript up to 9.2 million.
-    pub fuel: u64,
-    /// Fuel of `describe` and `configure` where no request waits: at an upload, and when settings are checked.
-    pub fuel_admission: u64,
-    /// Wall-clock time of one judgement, in milliseconds. Only a safety net: it depends on the machine, fuel does not.
-    pub deadline_ms: u64,
-    /// Wall-clock time of `describe` and `configure` where no request waits, in milliseconds.
-    pub deadline_admission_ms: u64,
-    /// Size of each linear memory, in bytes.
-    pub memory_bytes_max: usize,
-    /// Elements of each table.
-    pub table_elements_max: usize,
-    /// Stack of compiled code, in bytes. It is the calling thread's, which must have twice as much.
-    pub stack_bytes_max: usize,
-    /// Calls at the same time; more wait for their turn. Each may use eight memories, and a memory reserves 4 GiB of
-    /// address space: eight calls take 258 GiB, which fits user-mode Linux (512 GiB).
-    pub calls_at_once: u32,
+/// One limit: what the configuration file and the API call it, and what it may be.
+#[derive(Debug)]
+pub struct Limit {
+    /// Its name, with its unit.
+    pub name: &'static str,
+    /// What it holds where nothing is configured.
+    pub default: u64,
+    /// Least value.
+    pub min: u64,
+    /// Greatest value.
+    pub max: u64,
+    field: fn(&mut Limits) -> &mut u64,
 }
 
-/// Core instances that one component may consist of: components made from Python join 38.
-pub(crate) const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
-/// Memories of one component.
-pub(crate) const MEMORIES_PER_COMPONENT: u32 = 8;
-/// Tables of one component.
-pub(crate) const TABLES_PER_COMPONENT: u32 = 32;
-/// How often the deadline is looked at in the course of it: it is kept to within a fifth.
-pub(crate) const TICKS_PER_DEADLINE: u64 = 5;
+impl Limit {
+    /// Sets it.
+    pub fn set(&self, limits: &mut Limits, value: u64) {
+        *(self.field)(limits) = value;
+    }
+    /// Its value.
+    pub fn of(&self, limits: &Limits) -> u64 {
+        *(self.field)(&mut limits.clone())
+    }
+}
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            module_bytes_max: 32 << 20,
-            settings_bytes_max: 64 << 10,
-            answer_bytes_max: 256 << 10,
-            fuel: 20_000_000,
-            fuel_admission: 200_000_000,
-            deadline_ms: 250,
-            deadline_admission_ms: 5_000,
-            memory_bytes_max: 128 << 20,
-            table_elements_max: 20_000,
-            stack_bytes_max: 512 << 10,
-            calls_at_once: 8,
+/// Each limit stands here once: the struct, its defaults, and the list that configuration, help and API are made of.
+macro_rules! limits {
+    ($($(#[doc = $doc:expr])* $name:ident = $default:expr, $min:expr => $max:expr;)*) => {
+        /// Limits for every module. The defaults let policies in Rust, C, JavaScript and Python run.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct Limits { $($(#[doc = $doc])* pub $name: u64,)* }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
         }
-    }
+
+        impl Limits {
+            /// All of them.
+            pub const ALL: &[Limit] = &[$(Limit {
+                name: stringify!($name), default: $default, min: $min, max: $max, field: |limits| &mut limits.$name,
+            },)*];
+        }
+    };
 }
 
-impl Limits {
-    /// Time between two looks at the deadline.
-    pub(crate) fn tick(&self) -> Duration {
-        Duration::from_millis((self.deadline_ms / TICKS_PER_DEADLINE).max(1))
-    }
-
-    /// `deadline_ms` in ticks, rounded up, and one more for the tick that is under way.
-    pub(crate) fn ticks(&self, deadline_ms: u64) -> u64 {
-        deadline_ms.div_ceil((self.deadline_ms / TICKS_PER_DEADLINE).max(1)) + 1
-    }
+limits! {
+    /// Size of a module as uploaded, in bytes. Policies in Python come to some 18 MB.
+    module_bytes_max = 32 << 20, 1024 => 1 << 30;
+    /// Size of a policy's settings as JSON text, in bytes.
+    settings_bytes_max = 64 << 10, 16 => 1 << 20;
+    /// Size of what a module answers to one call, in bytes as lifted out of its memory.
+    answer_bytes_max = 256 << 10, 4096 => 1 << 26;
+    /// Fuel of one judgement: wasmtime's deterministic count of instructions, and the only limit that decides a recorded verdict. A
+    /// policy in Rust uses some 60 thousand, one in JavaScript up to 9.2 million.
+    fuel = 20_000_000, 1 => 1 << 62;
+    /// Fuel of `describe` and `configure` where no request waits: at an upload, and when settings are checked.
+    fuel_admission = 200_000_000, 1 => 1 << 62;
+    /// CPU time of one judgement, in milliseconds. Only a safety net: it depends on the machine, fuel does not.
+    deadline_ms = 250, 1 => 60_000;
+    /// CPU time of all judgements of one decision, in milliseconds: the writer, and all who wait for it, stand still for no longer.
+    decision_ms = 5, 1 => 60_000;
+    /// CPU time of `describe` and `configure` where no request waits, in milliseconds.
+    deadline_admission_ms = 5_000, 1 => 600_000;
+    /// Size of each linear memory, in bytes.
+    memory_bytes_max = 128 << 20, 65_536 => 1 << 32;
+    /// Elements of each table.
+    table_elements_max = 20_000, 16 => 10_000_000;
+    /// Stack of compiled code, in bytes. It is the calling thread's, which must have twice as much.
+    stack_bytes_max = 512 << 10, 65_536 => 1 << 20;
+    /// Judgements at the same time; more wait for their turn. Each reserves 4 GiB of address space.
+    calls_at_once = 8, 1 => 1000;
+    /// The same of modules that join many, as JavaScript and Python make them. Each reserves 32 GiB of address space.
+    large_calls_at_once = 2, 1 => 100;
+    /// Size of a module up to which its settings are frozen into memory once, rather than read at every judgement, in bytes.
+    freeze_bytes_max = 1 << 20, 0 => 1 << 30;
+    /// Frozen settings in memory, and compiled code on disk: at most so many bytes each, beside what the policies in force need.
+    cache_bytes_max = 1 << 30, 0 => 1 << 40;
+    /// Checks and compilations at the same time, each in a process of its own; more wait for their turn.
+    admissions_at_once = 2, 1 => 64;
+    /// How long one may take, in seconds of the clock, and of CPU time. SpiderMonkey takes 16 on two cores.
+    compile_s = 120, 1 => 3600;
+    /// Memory that one may have, in bytes.
+    compile_bytes_max = 2 << 30, 64 << 20 => 1 << 40;
+    /// Compiled code that one may give, in bytes. Python comes to some 60 MB.
+    code_bytes_max = 256 << 20, 1 << 16 => 1 << 32;
 }
 
 /// What a module's answers may contain, beside their size in bytes.
@@ -91,19 +110,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_is_never_shorter_than_asked() {
-        for deadline_ms in [1, 4, 5, 7, 250, 251] {
-            let limits = Limits { deadline_ms, ..Limits::default() };
-            // The tick under way may end at once, so one tick does not count.
-            let sure = limits.tick() * u32::try_from(limits.ticks(deadline_ms) - 1).expect("few ticks");
-            assert!(sure >= Duration::from_millis(deadline_ms), "{deadline_ms} ms: {sure:?}");
+    fn each_limit_is_set_and_read_by_its_name_and_its_default_is_one_that_it_may_have() {
+        let mut limits = Limits::default();
+        for (at, limit) in Limits::ALL.iter().enumerate() {
+            assert_eq!(limit.of(&limits), limit.default, "{}", limit.name);
+            assert!((limit.min..=limit.max).contains(&limit.default), "{}", limit.name);
+            limit.set(&mut limits, limit.min + at as u64);
         }
-    }
-
-    #[test]
-    fn limits_are_read_with_defaults_and_unknown_keys_are_refused() {
-        let limits: Limits = serde_json::from_str(r#"{"fuel": 7}"#).expect("valid");
-        assert_eq!(limits, Limits { fuel: 7, ..Limits::default() });
-        assert!(serde_json::from_str::<Limits>(r#"{"feul": 7}"#).is_err());
+        for (at, limit) in Limits::ALL.iter().enumerate() {
+            assert_eq!(limit.of(&limits), limit.min + at as u64, "{}", limit.name);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::dto::policy::Wish;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use bulkhead_core::names::Name;
 use bulkhead_core::policy::{Description, Policy};
 use bulkhead_core::refusal::Fault;
@@ -16,6 +16,7 @@ pub(super) async fn check(app: &App, wish: &Wish) -> Result<Arc<Description>, Pr
         let right = if there.is_empty() { "upload it first: POST /v1/modules".to_owned() } else { format!("one of {}", there.join(", ")) };
         return Err(Problem::invalid(vec![Fault::new("module", format!("there is no module {}", wish.module), right)]));
     }
+    let _one_of_few = app.settings_checks().acquire().await.map_err(|_| Problem::new(Kind::Unavailable, "the daemon is stopping"))?;
     let (modules, digest, settings) = (Arc::clone(app.modules()), wish.module, wish.settings.clone());
     let checked = app.blocking(move || modules.check_settings(digest, &settings)).await?;
     checked.map_err(|faults| Problem::invalid(faults.into_iter().map(|f| f.below("settings")).collect()))

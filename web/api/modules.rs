@@ -8,7 +8,7 @@ use crate::dto::plan::DryRunBody;
 use crate::dto::policy::{self, ModuleBody};
 use crate::dto::{ChangeParams, Page, PageParams, Removed, created, json};
 use crate::params::{Params, Path};
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -34,11 +34,14 @@ pub async fn upload(State(app): State<App>, Asker(caller): Asker, mut params: Pa
     let why = Why::of(&mut params);
     params.check()?;
     expect_type(&headers, "application/wasm")?;
+    let stopping = |_| Problem::new(Kind::Unavailable, "the daemon is stopping");
+    let one_of_few = Arc::clone(app.uploads()).acquire_owned().await.map_err(stopping)?;
     let bytes: Arc<[u8]> = read(&headers, body, app.limits().module_bytes_max, app.limits().body_within).await?.as_ref().into();
 
     // One at a time from here, also if the caller hangs up: an admitted module is then either on record or unloaded again.
     let app = app.clone();
     let upload = tokio::spawn(async move {
+        let _one_of_few = one_of_few;
         let _one_at_a_time = app.module_change().lock().await;
         let (modules, admitted) = (Arc::clone(app.modules()), Arc::clone(&bytes));
         let module = app.blocking(move || modules.admit(&admitted)).await?.map_err(Problem::invalid)?;
@@ -53,7 +56,7 @@ pub async fn upload(State(app): State<App>, Asker(caller): Asker, mut params: Pa
     });
     upload.await.unwrap_or_else(|e| {
         tracing::error!(error = %e, "an upload did not come to its end");
-        Err(Problem::new(crate::problem::Kind::Internal, "the upload did not come to its end; the daemon's log says more"))
+        Err(Problem::new(Kind::Internal, "the upload did not come to its end; the daemon's log says more"))
     })
 }
 
@@ -61,7 +64,7 @@ async fn put(app: &App, request: Request, caller: &bulkhead_core::caller::Caller
     let answer = app.engine().ask_with(request, caller.clone(), why.change, why.force, None, Some(bytes)).await?;
     let Object::Module(digest) = answer.object else { return Err(gone_again("module")) };
     let module = answer.state.module(digest).ok_or_else(|| gone_again("module"))?;
-    let mut body = policy::show_module(&answer.state, module);
+    let mut body = policy::show_module(app, &answer.state, module);
     body.decision = answer.decision.map(|d| d.0);
     if answer.decision.is_none() {
         return Ok(json(StatusCode::OK, &body));
@@ -95,7 +98,7 @@ pub async fn list(State(app): State<App>, mut params: Params) -> Answered {
     params.check()?;
     let state = app.engine().state();
     let fitting = state.modules().filter(|m| after.is_none_or(|a| m.digest > a));
-    Ok(json(StatusCode::OK, &Page::of(fitting, limit, |m| m.digest.to_string()).map(|m| policy::show_module(&state, m))))
+    Ok(json(StatusCode::OK, &Page::of(fitting, limit, |m| m.digest.to_string()).map(|m| policy::show_module(&app, &state, m))))
 }
 
 /// Shows a module.
@@ -105,7 +108,7 @@ pub async fn inspect(State(app): State<App>, Path(digest): Path<String>, params:
     params.check()?;
     let state = app.engine().state();
     let module = find(&state, &digest)?;
-    Ok(json(StatusCode::OK, &policy::show_module(&state, module)))
+    Ok(json(StatusCode::OK, &policy::show_module(&app, &state, module)))
 }
 
 /// The bytes of a module, as uploaded.

@@ -87,7 +87,7 @@ pub(super) async fn put(app: &App, caller: &Caller, name: Name, wish: Wish, new_
     let answer = app.ask(request, caller.clone(), why, None).await?;
     let Object::Policy(name) = answer.object else { return Err(gone_again("policy")) };
     let now = answer.state.policy(name.as_str()).ok_or_else(|| gone_again("policy"))?;
-    let mut body = policy::show(now);
+    let mut body = policy::show_in_force(app, now);
     body.decision = answer.decision.map(|d| d.0);
     if is_new { Ok(created(&format!("/v1/policies/{name}"), &body)) } else { Ok(json(StatusCode::OK, &body)) }
 }
@@ -129,7 +129,7 @@ pub async fn list(State(app): State<App>, mut params: Params) -> Answered {
             && module.is_none_or(|m| p.module == m)
             && mode.is_none_or(|m| policy::mode_of(p.mode) == m)
     });
-    Ok(json(StatusCode::OK, &Page::of(fitting, limit, |p| p.name.to_string()).map(|p| policy::show(p))))
+    Ok(json(StatusCode::OK, &Page::of(fitting, limit, |p| p.name.to_string()).map(|p| policy::show_in_force(&app, p))))
 }
 
 /// Shows a policy.
@@ -143,7 +143,7 @@ pub async fn inspect(State(app): State<App>, Path(name): Path<String>, params: P
         let right = near.map_or_else(|| "GET /v1/policies lists those that are there".to_owned(), |n| format!("did you mean {n}?"));
         Refusal::not_found("policy", format!("there is no policy {}", shown(&name)), right)
     })?;
-    Ok(json(StatusCode::OK, &policy::show(found)))
+    Ok(json(StatusCode::OK, &policy::show_in_force(&app, found)))
 }
 
 /// Removes a policy.

@@ -1,6 +1,7 @@
 //! Policies and modules.
 
 use super::labels;
+use crate::app::App;
 use crate::fields::{self, Fields, Read};
 use crate::time;
 use bulkhead_core::case::Suite;
@@ -252,6 +253,9 @@ pub struct PolicyBody {
     #[schema(value_type = Option<Object>)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<Value>,
+    /// How it fares; not of a revision of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<StatusBody>,
     /// Number of the decision, where this answers a change that was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<u64>,
@@ -271,9 +275,26 @@ pub struct ModuleBody {
     pub description: DescriptionBody,
     /// Names of the policies that use it.
     pub policies: Vec<String>,
+    /// How it fares.
+    pub status: StatusBody,
     /// Number of the decision, where this answers an upload that was new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<u64>,
+}
+
+/// How a module, or a policy made of it, fares in this daemon.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Status)]
+pub struct StatusBody {
+    /// Whether it can judge. Else its policies deny what is in their scope, except removals.
+    pub loaded: bool,
+    /// Why it cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
+    /// Bytes of the module.
+    pub size: u64,
+    /// What it may use, by name: the limits in force.
+    pub limits: BTreeMap<String, u64>,
 }
 
 /// What a module says of itself.
@@ -358,18 +379,32 @@ pub fn show(policy: &Policy) -> PolicyBody {
         help: (!policy.help.is_empty()).then(|| (&policy.help).into()),
         // Texts, numbers and lists only: this cannot fail.
         tests: policy.tests.as_ref().and_then(|suite| serde_json::to_value(&**suite).ok()),
+        status: None,
         decision: None,
     }
 }
 
+/// A policy in force as clients see it.
+pub fn show_in_force(app: &App, policy: &Policy) -> PolicyBody {
+    let size = app.engine().state().module(policy.module).map_or(0, |m| m.size);
+    PolicyBody { status: Some(status(app, policy.module, size)), ..show(policy) }
+}
+
+fn status(app: &App, module: Digest, size: u64) -> StatusBody {
+    let loaded = app.modules().loaded(module);
+    let limits = app.modules().limits().into_iter().map(|(name, limit)| (name.to_owned(), limit)).collect();
+    StatusBody { loaded: loaded.is_ok(), why_not: loaded.err(), size, limits }
+}
+
 /// A module as clients see it.
-pub fn show_module(state: &State, module: &Module) -> ModuleBody {
+pub fn show_module(app: &App, state: &State, module: &Module) -> ModuleBody {
     ModuleBody {
         digest: module.digest.to_string(),
         size: module.size,
         built_in: module.built_in,
         description: describe(&module.description),
         policies: state.policies().filter(|p| p.module == module.digest).map(|p| p.name.to_string()).collect(),
+        status: status(app, module.digest, module.size),
         decision: None,
     }
 }

@@ -78,7 +78,7 @@ fn put(
     before: Before<'_>,
 ) -> Vec<Heard> {
     let in_scope = basis.state.policies().filter(|p| p.in_scope(asked.now, operation, network.name.as_str(), &network.labels));
-    in_scope
+    let put: Vec<(&Policy, Question)> = in_scope
         .map(|policy| {
             let mut question = question(basis, (&asked.caller, &asked.change), operation, network, parent, endpoint, policy);
             if let Some((network, endpoints)) = before.network {
@@ -86,10 +86,20 @@ fn put(
                 question.network_before = Some(NetworkView { endpoints, ..network_view(basis, network, parent) });
             }
             question.workload_before = before.endpoint.map(|e| workload_view(basis, e, &policy.keys(), false));
-            let judged = basis.judge.judge(policy, &question);
-            let (mode, help) = (policy.mode_at(asked.now), policy.help.clone());
-            let (policy, module, revision) = (policy.name.clone(), policy.module, policy.revision);
-            Heard { policy, module, revision, mode, help, question, judged }
+            (&**policy, question)
+        })
+        .collect();
+    let answers = basis.judge.judge_all(&put);
+    put.into_iter()
+        .zip(answers)
+        .map(|((policy, question), judged)| Heard {
+            policy: policy.name.clone(),
+            module: policy.module,
+            revision: policy.revision,
+            mode: policy.mode_at(asked.now),
+            help: policy.help.clone(),
+            question,
+            judged,
         })
         .collect()
 }

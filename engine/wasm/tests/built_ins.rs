@@ -12,7 +12,7 @@ use bulkhead_policy_sdk::{Policy as Native, configured};
 use bulkhead_policy_subnet_rules::SubnetRules;
 use bulkhead_policy_tier_isolation::TierIsolation;
 use bulkhead_policy_vlan_allow_list::VlanAllowList;
-use bulkhead_wasm::{WasmJudge, built_ins};
+use bulkhead_wasm::{Limits, WasmJudge, built_ins};
 use common::*;
 use proptest::prelude::*;
 use std::sync::OnceLock;
@@ -36,6 +36,8 @@ const QUOTA_SETTINGS: [&str; 2] = [r#"{"networks_per_caller":3,"endpoints_per_ne
 
 struct Loaded {
     judge: WasmJudge,
+    /// Reads settings at every judgement, where the other has them frozen in memory.
+    plain: WasmJudge,
     tier_isolation: Module,
     subnet_rules: Module,
     vlan_allow_list: Module,
@@ -48,24 +50,28 @@ struct Loaded {
 fn loaded() -> &'static Loaded {
     static LOADED: OnceLock<Loaded> = OnceLock::new();
     LOADED.get_or_init(|| {
-        let judge = judge();
+        let (judge, plain) = (judge(), judge_with(Limits { freeze_bytes_max: 0, ..Limits::default() }));
         let admit = |name: &str| {
             let bytes = match std::env::var_os("BULKHEAD_POLICIES_BUILT") {
                 Some(folder) => std::fs::read(std::path::Path::new(&folder).join(format!("{name}.wasm"))).expect("the component"),
                 None => built_ins().iter().find(|b| b.name == name).expect("a built-in").bytes.to_vec(),
             };
+            plain.admit(&bytes).unwrap_or_else(|e| panic!("{name}: {e}"));
             judge.admit(&bytes).unwrap_or_else(|e| panic!("{name}: {e}"))
         };
         let (tier_isolation, subnet_rules) = (admit("tier-isolation"), admit("subnet-rules"));
         let (vlan_allow_list, internal_only) = (admit("vlan-allow-list"), admit("internal-only"));
         let (required_labels, quotas) = (admit("required-labels"), admit("quotas"));
-        Loaded { judge, tier_isolation, subnet_rules, vlan_allow_list, internal_only, required_labels, quotas }
+        Loaded { judge, plain, tier_isolation, subnet_rules, vlan_allow_list, internal_only, required_labels, quotas }
     })
 }
 
 fn compare<P: Native>(module: &Module, settings: &str, question: &Question) -> Conclusion {
-    let judge = &loaded().judge;
-    let wasm = spoke(judge.judge(&policy(judge, module, settings), question));
+    let Loaded { judge, plain, .. } = loaded();
+    let policy = policy(judge, module, settings);
+    let said = judge.judge(&policy, question);
+    assert_eq!(said, plain.judge(&policy, question), "settings frozen and read each time, fuel included: {settings} {question:?}");
+    let wasm = spoke(said);
     let native = configured::<P>(settings).expect("settings that fit").evaluate(&native(question));
     assert_eq!(wasm, from_native(native), "{settings} {question:?}");
     wasm.outcome
@@ -210,7 +216,7 @@ proptest! {
 
 #[test]
 fn settings_are_refused_as_natively() {
-    let Loaded { judge, tier_isolation, subnet_rules, vlan_allow_list, internal_only, required_labels, quotas } = loaded();
+    let Loaded { plain, tier_isolation, subnet_rules, vlan_allow_list, internal_only, required_labels, quotas, .. } = loaded();
     let bad = [
         "null",
         "[]",
@@ -227,7 +233,7 @@ fn settings_are_refused_as_natively() {
         let value: serde_json::Value = serde_json::from_str(text).expect("JSON");
         // `null` is no settings at all, which is an empty object to a policy.
         let seen = if value.is_null() { "{}" } else { text };
-        let wasm = |module: &Module| judge.check_settings(module.digest, &value).map(|_| ()).map_err(|e| e.violations);
+        let wasm = |module: &Module| plain.check_settings(module.digest, &value).map(|_| ()).map_err(|e| e.violations);
         assert_eq!(wasm(tier_isolation), configured::<TierIsolation>(seen).map(|_| ()).map_err(violations), "{text}");
         assert_eq!(wasm(subnet_rules), configured::<SubnetRules>(seen).map(|_| ()).map_err(violations), "{text}");
         assert_eq!(wasm(vlan_allow_list), configured::<VlanAllowList>(seen).map(|_| ()).map_err(violations), "{text}");

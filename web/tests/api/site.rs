@@ -218,6 +218,12 @@ impl Modules for Texts {
         Ok(Arc::new(told))
     }
     fn unload(&self, _: Digest) {}
+    fn loaded(&self, _: Digest) -> Result<(), String> {
+        Ok(())
+    }
+    fn limits(&self) -> Vec<(&'static str, u64)> {
+        vec![("fuel", 7)]
+    }
 }
 
 /// Namespaces by name, each with the uid that owns it.

@@ -167,3 +167,10 @@ impl Odd {
 pub fn digest(bytes: &[u8]) -> Digest {
     bulkhead_wasm::digest(bytes)
 }
+
+/// A module whose compilation takes long: one function of so many blocks that end in a branch table over all of them.
+pub fn bomb(blocks: usize) -> Vec<u8> {
+    let targets = |n: usize| (0..n).map(|t| t.to_string()).collect::<Vec<_>>().join(" ");
+    let body: String = (0..blocks).map(|n| format!("(br_table {} (local.get 0)) end ", targets(blocks - n))).collect();
+    Odd { more: format!("(func (param i32) {} {body})", "block ".repeat(blocks)), ..Odd::new() }.bytes()
+}

@@ -1,0 +1,220 @@
+//! One instance at work, from its start to its answer, under limits.
+
+use crate::bindings::{Policy as Instance, PolicyPre, contract};
+use crate::convert;
+use crate::engine::size;
+use crate::limits::{Limits, answer};
+use crate::time::Allowance;
+use bulkhead_core::evidence::Limit;
+use bulkhead_core::policy::{Conclusion, Description, Opinion, Violation};
+use std::collections::HashSet;
+use wasmtime::component::{self, Lift};
+use wasmtime::{Engine, PoolConcurrencyLimitError, ResourceLimiter, Store, Trap, UpdateDeadline};
+
+/// Why there is no answer. Display is for the module's author.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broke {
+    /// Its exports are not the contract's.
+    #[error("its exports are not those of the contract: {0}")]
+    Types(String),
+    /// It was run, and trapped or broke the contract.
+    #[error("{0}")]
+    Ran(String),
+    /// It was run, and met a limit.
+    #[error("{1}")]
+    Met(Limit, String),
+}
+
+impl Broke {
+    pub(crate) fn limit(&self) -> Option<Limit> {
+        match self {
+            Broke::Types(_) | Broke::Ran(_) => None,
+            Broke::Met(limit, _) => Some(*limit),
+        }
+    }
+}
+
+/// One instance at work.
+pub(crate) struct Run<'a> {
+    store: Store<Bounds>,
+    instance: Option<(component::Instance, Instance)>,
+    limits: &'a Limits,
+    /// What the call under way may use.
+    fuel: u64,
+}
+
+impl<'a> Run<'a> {
+    /// A fresh instance.
+    pub(crate) fn start(engine: &Engine, pre: &PolicyPre<Bounds>, limits: &'a Limits, time: Allowance) -> Result<Self, Broke> {
+        let bounds = Bounds { memory_bytes_max: size(limits.memory_bytes_max), refused: None, time };
+        let mut store = Store::new(engine, bounds);
+        store.limiter(|bounds| bounds);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut store| {
+            let time = &mut store.data_mut().time;
+            time.tick();
+            Ok(if time.is_over() { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(1) })
+        });
+        store.set_hostcall_fuel(size(limits.answer_bytes_max));
+        let mut run = Self { store, instance: None, limits, fuel: 0 };
+        run.refuel(limits.fuel_admission);
+        let plain = pre.instance_pre().instantiate(&mut run.store);
+        let plain = plain.map_err(|e| run.cause("its start", &e))?;
+        let typed = Instance::new(&mut run.store, &plain).map_err(|e| Broke::Types(format!("{e:#}")))?;
+        run.instance = Some((plain, typed));
+        Ok(run)
+    }
+
+    pub(crate) fn describe(&mut self) -> Result<contract::Description, Broke> {
+        self.refuel(self.limits.fuel_admission);
+        self.export("describe", |store, judge| judge.call_describe(store))
+    }
+
+    /// `Ok(Err)` where it refuses the settings.
+    pub(crate) fn configure(&mut self, settings: &str) -> Result<Result<(), Vec<Violation>>, Broke> {
+        self.refuel(self.limits.fuel_admission);
+        let answer = self.export("configure", |store, judge| judge.call_configure(store, settings))?;
+        match answer {
+            Ok(()) => Ok(Ok(())),
+            Err(violations) if violations.is_empty() => Err(Broke::Ran("it refuses its settings without saying why".into())),
+            Err(violations) => Ok(Err(convert::violations(violations))),
+        }
+    }
+
+    pub(crate) fn evaluate(&mut self, request: &contract::Request, description: &Description) -> Result<Opinion, Broke> {
+        self.refuel(self.limits.fuel);
+        let opinion = convert::opinion(self.export("evaluate", |store, judge| judge.call_evaluate(store, request))?);
+        keeps_to_contract(&opinion, description).map_err(Broke::Ran)?;
+        Ok(opinion)
+    }
+
+    /// What a function without arguments gives, that an interface of this name exports beside the contract's.
+    pub(crate) fn read<R: Lift + 'static>(&mut self, interface: &str, function: &str) -> Result<R, Broke> {
+        self.refuel(self.limits.fuel_admission);
+        // It is not lifted, but looked at where it is.
+        self.store.set_hostcall_fuel(usize::MAX);
+        let (instance, _) = self.instance.as_ref().expect("a run begins with its instance");
+        let missing = || Broke::Types(format!("{interface}#{function} is missing"));
+        let (_, interface) = instance.get_export(&mut self.store, None, interface).ok_or_else(missing)?;
+        let (_, index) = instance.get_export(&mut self.store, Some(&interface), function).ok_or_else(missing)?;
+        let typed = instance.get_typed_func::<(), (R,)>(&mut self.store, index);
+        let called = typed.and_then(|f| f.call(&mut self.store, ()));
+        called.map(|(value,)| value).map_err(|e| self.cause(function, &e))
+    }
+
+    /// What its instance lives in.
+    pub(crate) fn store(&self) -> &Store<Bounds> {
+        &self.store
+    }
+
+    /// What the last call has used.
+    pub(crate) fn fuel_used(&self) -> u64 {
+        self.fuel - self.store.get_fuel().expect("the engine counts fuel")
+    }
+
+    /// What is left of its time.
+    pub(crate) fn time(&self) -> Allowance {
+        self.store.data().time
+    }
+
+    fn refuel(&mut self, fuel: u64) {
+        self.fuel = fuel;
+        self.store.set_fuel(fuel).expect("the engine counts fuel");
+    }
+
+    fn export<R>(
+        &mut self,
+        name: &'static str,
+        call: impl FnOnce(&mut Store<Bounds>, &contract::Guest) -> wasmtime::Result<R>,
+    ) -> Result<R, Broke> {
+        let (_, instance) = self.instance.as_ref().expect("a run begins with its instance");
+        call(&mut self.store, instance.bulkhead_policy_judge()).map_err(|e| self.cause(name, &e))
+    }
+
+    /// What stopped it, in words that its author can act on.
+    fn cause(&self, at: &str, error: &wasmtime::Error) -> Broke {
+        let limits = self.limits;
+        let trap = error.downcast_ref::<Trap>();
+        let asked = self.store.data().refused;
+        match trap {
+            Some(Trap::OutOfFuel) => Broke::Met(Limit::Fuel, format!("{at} used up its fuel of {}", self.fuel)),
+            Some(Trap::Interrupt) => {
+                let Allowance { what, ms, .. } = self.store.data().time;
+                Broke::Met(Limit::Circumstance, format!("{at} was stopped: {what} may take {ms} ms of CPU time"))
+            }
+            Some(Trap::StackOverflow) => {
+                let kib = limits.stack_bytes_max >> 10;
+                Broke::Met(Limit::Space, format!("{at} used up its stack of {kib} KiB: it recurses too deeply"))
+            }
+            _ if let Some(asked) = asked => {
+                let (asked, may) = (asked.div_ceil(1 << 20), limits.memory_bytes_max >> 20);
+                Broke::Met(Limit::Space, format!("{at} wanted {asked} MiB of memory, and may have {may} MiB"))
+            }
+            Some(Trap::UnreachableCodeReached) => {
+                Broke::Ran(format!("{at} trapped: it panicked, or gave up with an unreachable instruction"))
+            }
+            Some(trap) => Broke::Ran(format!("{at} trapped: {}", trap.to_string().trim_start_matches("wasm trap: "))),
+            // The machine's fault, as time is: another run may find a place.
+            None if error.is::<PoolConcurrencyLimitError>() => {
+                Broke::Met(Limit::Circumstance, format!("{at} found no free place to run in: {error:#}"))
+            }
+            None => {
+                let words = format!("{error:#}");
+                if words.contains("fuel allocated for hostcalls") {
+                    Broke::Met(Limit::Space, format!("{at} answered with more than {} KiB", limits.answer_bytes_max >> 10))
+                } else {
+                    // A backtrace would follow on further lines.
+                    Broke::Ran(format!("{at} failed: {}", words.lines().next().unwrap_or("without a reason")))
+                }
+            }
+        }
+    }
+}
+
+/// Memory and time that one instance may have. The pool keeps to the same limit of memory; this one remembers who ran into it.
+pub(crate) struct Bounds {
+    memory_bytes_max: usize,
+    refused: Option<usize>,
+    time: Allowance,
+}
+
+impl ResourceLimiter for Bounds {
+    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let fits = desired <= self.memory_bytes_max;
+        if !fits {
+            self.refused = Some(desired);
+        }
+        Ok(fits)
+    }
+
+    fn table_growing(&mut self, _current: usize, _desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        // The pool's own limit holds.
+        Ok(true)
+    }
+}
+
+/// Whether the opinion is one that the contract allows; else what is wrong with it.
+fn keeps_to_contract(opinion: &Opinion, description: &Description) -> Result<(), String> {
+    let declared: HashSet<&str> = description.rules.iter().map(|r| r.id.as_str()).collect();
+    if let Some(stray) = opinion.violations.iter().find(|v| !declared.contains(v.rule.as_str())) {
+        let rule = bulkhead_core::names::shown(&stray.rule);
+        return Err(format!("it found rule {rule} violated, which it does not declare"));
+    }
+    match (opinion.outcome, opinion.violations.len()) {
+        (Conclusion::Deny, 0) => return Err("it denied without naming a violation".into()),
+        (Conclusion::Allow | Conclusion::NotApplicable, n @ 1..) => {
+            return Err(format!("it named {n} violations and did not deny"));
+        }
+        _ => {}
+    }
+    let entries = [("violations", opinion.violations.len()), ("warnings", opinion.warnings.len()), ("notes", opinion.notes.len())];
+    if let Some((list, n)) = entries.into_iter().find(|(_, n)| *n > answer::ENTRIES_MAX) {
+        return Err(format!("it gave {n} {list}; at most {} are taken", answer::ENTRIES_MAX));
+    }
+    let of_violations = opinion.violations.iter().flat_map(|v| [Some(&v.message), v.field.as_ref(), v.remedy.as_ref()]).flatten();
+    let longest = of_violations.chain(&opinion.warnings).chain(&opinion.notes).map(String::len).max().unwrap_or(0);
+    if longest > answer::TEXT_BYTES_MAX {
+        return Err(format!("it gave a text of {longest} bytes; at most {} are taken", answer::TEXT_BYTES_MAX));
+    }
+    Ok(())
+}
