@@ -7,8 +7,8 @@ use crate::config::Config;
 use crate::modules::{load_modules, set_up_built_ins};
 use crate::options::{LogFormat, Serve};
 use crate::parts::{HostNamespaces, RecordLog, WasmModules};
-use crate::replay;
 use crate::policy_child;
+use crate::replay;
 use bulkhead_core::kernel::Kernel;
 use bulkhead_core::names::shown;
 use bulkhead_core::settings::Settings;
@@ -217,6 +217,7 @@ fn settings(config: &Config) -> Started<Settings> {
     settings.hold_back_s = config.hold_back_s;
     settings.grants = config.grants.clone();
     settings.allow_unjudged = config.allow_unjudged;
+    settings.breaks_max = config.policy_limits.breaks_max;
     Ok(settings)
 }
 

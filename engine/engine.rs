@@ -5,6 +5,7 @@
 //! Readers see the published state, an `Arc` that never changes under them.
 
 use crate::answer::{Answer, Failure};
+use crate::breaks::{Breaks, Broken};
 use crate::clock;
 use crate::fatal::or_abort;
 use crate::input::{Input, Waiting};
@@ -83,6 +84,7 @@ impl Engine {
             published: RwLock::new(Arc::new(state.clone())),
             kernel: Arc::clone(&kernel),
             judge,
+            breaks: Breaks::new(settings.breaks_max),
             settings,
             events: broadcast::channel(EVENTS_MAX).0,
             stopping: AtomicBool::new(false),
@@ -148,7 +150,7 @@ impl Engine {
     ) -> Result<Decided, Failure> {
         let asked = Asked { request, caller, change, force, now: clock::now(), up_us: clock::up_us(), seed: clock::seed() };
         let (state, host) = (self.state(), self.host());
-        let basis = Basis { state: &state, host: &host, judge: &*self.shared.judge, settings: &self.shared.settings };
+        let basis = Basis { state: &state, host: &host, judge: &self.shared.watchful(), settings: &self.shared.settings };
         Ok(decide::decide(basis, &asked)?)
     }
 
@@ -159,6 +161,10 @@ impl Engine {
     /// Puts a test case to a policy.
     pub fn try_case(&self, policy: &Policy, case: &Case) -> Tried {
         case.put(&*self.shared.judge, policy)
+    }
+    /// How a policy broke, if it did when it was asked last.
+    pub fn broke(&self, policy: &Policy) -> Option<Broken> {
+        self.shared.breaks.of(policy)
     }
     /// Puts a recorded question to the policy that was asked, as it was then ([`replay::again`]).
     pub fn again(&self, then: &Heard, policy: Option<&Policy>, by: Option<&JudgedBy>) -> Again {

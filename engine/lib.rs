@@ -4,6 +4,7 @@
 //! start and whenever it drifts; [`dry_run`] answers what would happen. Nothing here knows SQL, netlink, Wasm or HTTP.
 
 pub mod answer;
+pub mod breaks;
 pub mod clock;
 pub mod compare;
 pub mod dry_run;
@@ -19,4 +20,5 @@ mod sweep;
 mod turn;
 
 pub use answer::{Answer, Failure};
+pub use breaks::Broken;
 pub use engine::{Config, Engine, StartError};

@@ -1,5 +1,6 @@
 //! What the writer, the doors and the sweep share: the published state, and who is asked and told.
 
+use crate::breaks::{Breaks, Watchful};
 use bulkhead_core::event::Event;
 use bulkhead_core::kernel::Kernel;
 use bulkhead_core::policy::Judge;
@@ -14,12 +15,17 @@ pub(crate) struct Shared {
     pub(crate) published: RwLock<Arc<State>>,
     pub(crate) kernel: Arc<dyn Kernel>,
     pub(crate) judge: Arc<dyn Judge + Send + Sync>,
+    pub(crate) breaks: Breaks,
     pub(crate) settings: Settings,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) stopping: AtomicBool,
 }
 
 impl Shared {
+    /// Who judges requests: not those policies that were given up.
+    pub(crate) fn watchful(&self) -> Watchful<'_> {
+        Watchful { judge: &*self.judge, breaks: &self.breaks }
+    }
     pub(crate) fn state(&self) -> Arc<State> {
         Arc::clone(&self.published.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -167,7 +167,8 @@ impl Writer {
 
     /// Decides each request on a fork, commits all at once, publishes, answers, and hands the plans to the kernel.
     fn decide(&mut self, requests: Vec<Waiting>, now: Timestamp) {
-        let host = self.shared.kernel.host();
+        let shared = Arc::clone(&self.shared);
+        let (host, judge) = (shared.kernel.host(), shared.watchful());
         let mut next = self.state.clone();
         next.release_held(now, RELEASES_MAX);
         let mut batch = std::mem::take(&mut self.unsaved);
@@ -175,7 +176,7 @@ impl Writer {
         let mut judged = Vec::new();
         let mut parked = Vec::new();
         for mut waiting in requests {
-            let basis = Basis { state: &next, host: &host, judge: &*self.shared.judge, settings: &self.shared.settings };
+            let basis = Basis { state: &next, host: &host, judge: &judge, settings: &shared.settings };
             // The state that a request is judged on is the newest there is, so is its time.
             waiting.asked.now = waiting.asked.now.max(now);
             let begun = Instant::now();
@@ -188,6 +189,7 @@ impl Writer {
                 }
                 Ok(Decided::Outcome(mut outcome)) => {
                     outcome.decision.took_us = Some(clock::took_us(begun));
+                    shared.breaks.note(&outcome.decision);
                     enter(&mut next, &mut batch, &outcome, &mut waiting);
                     judged.push((waiting, Some(outcome), None));
                 }

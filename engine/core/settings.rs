@@ -25,6 +25,8 @@ pub struct Settings {
     pub grants: Vec<Grant>,
     /// Whether a create or attach that no enforcing policy judges is allowed (and recorded as unjudged).
     pub allow_unjudged: bool,
+    /// Breaks in a row after which a policy is asked no more, and denies at once.
+    pub breaks_max: u64,
 }
 
 impl Settings {
@@ -34,6 +36,6 @@ impl Settings {
             (18..=31u8).map(|n| DefaultPool { base: ipnet::Ipv4Net::new_assert([172, n, 0, 0].into(), 16).into(), size: 16 }).collect();
         pools.push(DefaultPool { base: ipnet::Ipv4Net::new_assert([192, 168, 0, 0].into(), 16).into(), size: 20 });
         pools.push(DefaultPool { base: ula.into(), size: 64 });
-        Self { pools, hold_back_s: 60, grants: Vec::new(), allow_unjudged: false }
+        Self { pools, hold_back_s: 60, grants: Vec::new(), allow_unjudged: false, breaks_max: 10 }
     }
 }

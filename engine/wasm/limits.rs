@@ -65,6 +65,8 @@ limits! {
     deadline_ms = 250, 1 => 60_000;
     /// CPU time of all judgements of one decision, in milliseconds: the writer, and all who wait for it, stand still for no longer.
     decision_ms = 5, 1 => 60_000;
+    /// Breaks in a row after which a policy is asked no more, and denies at once, before a new revision or a new start.
+    breaks_max = 10, 1 => 1 << 32;
     /// CPU time of `describe` and `configure` where no request waits, in milliseconds.
     deadline_admission_ms = 5_000, 1 => 600_000;
     /// Size of each linear memory, in bytes.

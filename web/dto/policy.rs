@@ -291,6 +291,15 @@ pub struct StatusBody {
     /// Why it cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why_not: Option<String>,
+    /// Since when the policy breaks at every request; it denies them, except removals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broke_since: Option<String>,
+    /// How often since then. After `breaks_max` it is asked no more before a new revision or a new start, and denies at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaks_in_a_row: Option<u64>,
+    /// Why it broke the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broke: Option<String>,
     /// Bytes of the module.
     pub size: u64,
     /// What it may use, by name: the limits in force.
@@ -387,13 +396,18 @@ pub fn show(policy: &Policy) -> PolicyBody {
 /// A policy in force as clients see it.
 pub fn show_in_force(app: &App, policy: &Policy) -> PolicyBody {
     let size = app.engine().state().module(policy.module).map_or(0, |m| m.size);
-    PolicyBody { status: Some(status(app, policy.module, size)), ..show(policy) }
+    let mut status = status(app, policy.module, size);
+    if let Some(broken) = app.engine().broke(policy) {
+        status.broke_since = Some(time::rfc3339(broken.since));
+        (status.breaks_in_a_row, status.broke) = (Some(broken.times), Some(broken.why));
+    }
+    PolicyBody { status: Some(status), ..show(policy) }
 }
 
 fn status(app: &App, module: Digest, size: u64) -> StatusBody {
     let loaded = app.modules().loaded(module);
     let limits = app.modules().limits().into_iter().map(|(name, limit)| (name.to_owned(), limit)).collect();
-    StatusBody { loaded: loaded.is_ok(), why_not: loaded.err(), size, limits }
+    StatusBody { loaded: loaded.is_ok(), why_not: loaded.err(), broke_since: None, breaks_in_a_row: None, broke: None, size, limits }
 }
 
 /// A module as clients see it.
