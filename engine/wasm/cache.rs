@@ -202,6 +202,10 @@ mod tests {
         let again = Cache::open(&folder).unwrap();
         assert_eq!(again.find(&engine, digest), Some(kept(100)), "the key is kept");
         assert!(again.find(&engine, Digest([8; 32])).is_none(), "another module's name");
+        let other = Engine::new(wasmtime::Config::new().cranelift_opt_level(wasmtime::OptLevel::None)).unwrap();
+        assert!(again.find(&other, digest).is_none(), "another engine");
+        fs::copy(cache.path(&engine, digest), cache.path(&other, digest)).unwrap();
+        assert!(again.find(&other, digest).is_none(), "this engine's code under the name of another's");
         let path = cache.path(&engine, digest);
         fs::copy(&path, cache.path(&engine, Digest([8; 32]))).unwrap();
         assert!(again.find(&engine, Digest([8; 32])).is_none(), "another module's code under this one's name");

@@ -68,3 +68,11 @@ fn more_code_than_the_limit_is_refused() {
     let judge = with_child(Limits { code_bytes_max: 1 << 16, ..Limits::default() });
     assert_eq!(refused(&judge, built_ins()[0].bytes), "checking and compiling the module gave more than 65536 bytes of code");
 }
+
+#[test]
+fn blocks_that_nest_deeply_are_data_to_the_compiler_and_not_its_stack() {
+    let blocks = Odd { more: format!("(func {} {})", "block ".repeat(100_000), "end ".repeat(100_000)), ..Odd::new() };
+    let judge = with_child(Limits::default());
+    let policy = policy(&judge, &judge.admit(&blocks.bytes()).expect("admitted"), "{}");
+    spoke(judge.judge(&policy, &question("", None, None, "10.0.0.0/24")));
+}

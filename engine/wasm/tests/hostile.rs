@@ -2,6 +2,7 @@
 
 mod common;
 
+use bulkhead_core::evidence::Limit;
 use bulkhead_core::policy::{Conclusion, Judge, Module, Policy};
 use bulkhead_wasm::{Limits, NotAdmitted, WasmJudge, built_ins};
 use common::odd::{Odd, Said, WIT, digest};
@@ -431,4 +432,140 @@ fn more_callers_than_places_wait_for_their_turn() {
             scope.spawn(|| (0..50).for_each(|_| drop(spoke(shared().judge(&policy, &question("", None, None, "10.0.0.0/24"))))));
         }
     });
+}
+
+#[test]
+fn fuel_is_enough_to_the_last_unit_and_not_with_one_less() {
+    let (bytes, asked) = (built_ins()[0].bytes, question("web", Some("cards"), Some(30), "10.0.0.0/24"));
+    let with = |fuel: u64| {
+        let judge = judge_with(Limits { fuel, ..Limits::default() });
+        let policy = policy(&judge, &judge.admit(bytes).expect("admitted"), "{}");
+        judge.judge(&policy, &asked)
+    };
+    let fuel = with(Limits::default().fuel).fuel.expect("it ran");
+    let just = with(fuel);
+    assert_eq!(just.fuel, Some(fuel));
+    assert_eq!(spoke(just).outcome, Conclusion::Deny);
+    let short = with(fuel - 1);
+    assert_eq!(short.limit, Some(Limit::Fuel));
+    assert_eq!(broke(short), format!("evaluate used up its fuel of {}", fuel - 1));
+}
+
+#[test]
+fn work_that_fuel_hardly_counts_ends_with_the_time_of_a_decision() {
+    // Fills 128 MiB over and over.
+    let mut odd = evaluating("(loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 134217728)) (br 0)) unreachable");
+    odd.memory = "(memory (export \"memory\") 2048)".into();
+    let judge = judge_with(Limits { fuel: 1 << 62, ..Limits::default() });
+    let policy = unchecked(&judge.admit(&odd.bytes()).expect("admitted"));
+    let said = judge.judge_all(&[(&policy, question("", None, None, "10.0.0.0/24"))]).pop().expect("an answer");
+    assert_eq!(said.limit, Some(Limit::Circumstance));
+    assert_eq!(broke(said), "evaluate was stopped: a decision may take 5 ms of CPU time");
+}
+
+#[test]
+fn a_start_that_traps_is_refused() {
+    let odd = Odd { more: "(func $start unreachable) (start $start)".into(), ..Odd::new() };
+    let words = "its start trapped: it panicked, or gave up with an unreachable instruction";
+    assert_eq!(refused(&odd.bytes()), NotAdmitted::Broke(words.into()));
+}
+
+#[test]
+fn segments_beyond_memory_and_table_are_refused() {
+    let odd = Odd { more: "(data (i32.const 0x7fff0000) \"beyond\")".into(), ..Odd::new() };
+    assert_eq!(refused(&odd.bytes()), NotAdmitted::Broke("its start trapped: out of bounds memory access".into()));
+    let odd = Odd { more: "(table 2 funcref) (func $f) (elem (i32.const 2) $f)".into(), ..Odd::new() };
+    assert_eq!(refused(&odd.bytes()), NotAdmitted::Broke("its start trapped: undefined element: out of bounds table access".into()));
+}
+
+#[test]
+fn more_functions_locals_and_parameters_than_there_may_be_are_refused() {
+    for (more, words) in [
+        ("(func)".repeat(1_000_001), "functions count exceeds limit"),
+        (format!("(func (local {}))", "i32 ".repeat(50_001)), "too many locals"),
+        (format!("(func (param {}))", "i32 ".repeat(1001)), "exceeds limit"),
+        (format!("(type (func)) {}", "(global i32 (i32.const 0))".repeat(1_000_001)), "globals count exceeds limit"),
+    ] {
+        let error = refused(&Odd { more, ..Odd::new() }.bytes());
+        assert!(matches!(&error, NotAdmitted::Invalid(why) if why.contains(words)), "{words}: {error}");
+    }
+}
+
+#[test]
+fn many_functions_within_the_bounds_are_compiled_and_asked() {
+    let odd = Odd { more: "(func (result i32) i32.const 7)".repeat(5000), ..Odd::new() };
+    let opinion = spoke(shared().judge(&unchecked(&admitted(&odd)), &question("", None, None, "10.0.0.0/24")));
+    assert_eq!(opinion.outcome, Conclusion::Allow);
+}
+
+#[test]
+fn components_that_nest_deeply_are_refused() {
+    let components = format!("{}{}", "(component ".repeat(200), ")".repeat(200));
+    let error = refused(&wat::parse_str(&components).expect("WAT"));
+    assert!(matches!(error, NotAdmitted::Invalid(_) | NotAdmitted::WrongWorld { .. }), "{error}");
+}
+
+#[test]
+fn more_memories_than_there_are_slots_for_are_refused() {
+    let odd = Odd { more: "(memory 1)".repeat(8), ..Odd::new() };
+    let error = refused(&odd.bytes());
+    assert!(error.to_string().contains("memories"), "{error}");
+}
+
+#[test]
+fn settings_that_nest_deeply_or_fill_their_limit_are_answered() {
+    let module = shared().admit(built_ins()[0].bytes).expect("admitted");
+    let put = |text: String| {
+        let settings: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        shared().check_settings(module.digest, &settings).map(|_| ()).expect_err("refused").to_string()
+    };
+    // As deep as the API's own reader lets it be.
+    let deep = put(format!("{{\"allowed_pairs\":{}{}}}", "[".repeat(120), "]".repeat(120)));
+    assert!(!deep.contains("broke"), "{deep}");
+    let wide = put(format!("{{\"allowed_pairs\":[{}0]}}", "0,".repeat(30_000)));
+    assert!(!wide.contains("broke"), "{wide}");
+}
+
+#[test]
+fn one_of_a_hundred_that_is_corrupt_leaves_the_others_serving() {
+    let judge = judge();
+    let all: Vec<Vec<u8>> = (0..100).map(|n| Odd { more: format!("(global i32 (i32.const {n}))"), ..Odd::new() }.bytes()).collect();
+    let loaded = all.iter().enumerate().map(|(n, bytes)| {
+        let stored = if n == 57 { &bytes[..bytes.len() / 2] } else { &bytes[..] };
+        judge.load(digest(bytes), stored).is_ok()
+    });
+    assert_eq!(loaded.filter(|is| *is).count(), 99);
+    let description = judge.admit(&all[0]).expect("loaded already").description;
+    for (n, bytes) in all.iter().enumerate() {
+        let policy = policy_of(digest(bytes), description.clone(), serde_json::json!({}));
+        let said = judge.judge(&policy, &question("", None, None, "10.0.0.0/24"));
+        if n == 57 {
+            assert!(broke(said).ends_with("they were changed since they were stored"));
+        } else {
+            assert_eq!(spoke(said).outcome, Conclusion::Allow);
+        }
+    }
+}
+
+#[test]
+fn frozen_settings_go_when_others_are_used_and_those_in_force_stay_with_the_same_answers() {
+    let judge = judge_with(Limits { cache_bytes_max: 0, ..Limits::default() });
+    let module = judge.admit(built_ins()[5].bytes).expect("admitted");
+    let policies: Vec<Policy> = (1..5).map(|n| policy(&judge, &module, &format!("{{\"endpoints_per_network\":{n}}}"))).collect();
+    let asked = question("web", Some(""), Some(30), "10.0.0.0/24");
+    let before: Vec<_> = policies.iter().map(|p| judge.judge(p, &asked)).collect();
+    judge.tidy(policies[..1].iter());
+    assert_eq!(policies.iter().map(|p| judge.judge(p, &asked)).collect::<Vec<_>>(), before, "frozen or not, fuel included");
+}
+
+#[test]
+fn a_module_that_cannot_be_frozen_is_configured_at_every_judgement() {
+    // A table that the module changes: the freezer cannot write it down.
+    let mut odd = Odd::new();
+    odd.more = "(table $t 4 funcref) (func $f) (elem declare func $f) (global $configured (mut i32) (i32.const 0))".into();
+    odd.configure = format!("(table.set $t (i32.const 1) (ref.func $f)) (global.set $configured (i32.const 1)) {}", odd.configure);
+    odd.evaluate = format!("(if (i32.eqz (global.get $configured)) (then unreachable)) {}", odd.evaluate);
+    let policy = policy(shared(), &admitted(&odd), "{}");
+    let opinion = spoke(shared().judge(&policy, &question("", None, None, "10.0.0.0/24")));
+    assert_eq!(opinion.outcome, Conclusion::Allow);
 }
