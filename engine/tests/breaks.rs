@@ -48,7 +48,7 @@ fn isolated(name: &str) -> Request {
     })
 }
 
-fn policy(settings: serde_json::Value) -> Request {
+fn policy(settings: serde_json::Value, tested_beside: u64) -> Request {
     let operations = vec![Operation::CreateNetwork, Operation::DeleteNetwork];
     let description = Description {
         name: "fragile".into(),
@@ -70,6 +70,8 @@ fn policy(settings: serde_json::Value) -> Request {
         scope: Scope::default(),
         help: Help::default(),
         new_only: false,
+        tests: None,
+        tested_beside,
     })
 }
 
@@ -80,9 +82,10 @@ async fn after_ten_breaks_in_a_row_a_policy_is_asked_no_more_until_a_new_revisio
     let judged = Arc::clone(&judge) as Arc<dyn Judge + Send + Sync>;
     let engine = Engine::start(Config { store: Box::new(Memory::new()), kernel, judge: judged, settings, sweep: None }).unwrap();
     let ask = |request| engine.ask(request, root(), Change { reason: Some("a test".into()), ..Change::default() }, None, None);
-    let module = Module { digest: Digest([1; 32]), size: 1, description: description_of(&policy(serde_json::json!({}))), built_in: false };
+    let module =
+        Module { digest: Digest([1; 32]), size: 1, description: description_of(&policy(serde_json::json!({}), 0)), built_in: false };
     ask(Request::PutModule(Arc::new(module))).await.unwrap();
-    ask(policy(serde_json::json!({}))).await.unwrap();
+    ask(policy(serde_json::json!({}), 0)).await.unwrap();
     let in_force = || Arc::clone(engine.state().policies().next().unwrap());
     ask(isolated("kept")).await.unwrap();
 
@@ -119,7 +122,7 @@ async fn after_ten_breaks_in_a_row_a_policy_is_asked_no_more_until_a_new_revisio
     assert!(removed.warnings.iter().any(|w| w.contains("does not stop a removal")), "{:?}", removed.warnings);
     assert_eq!(judge.asked.load(SeqCst), asked, "it was not asked");
 
-    ask(policy(serde_json::json!({"another": "revision"}))).await.unwrap();
+    ask(policy(serde_json::json!({"another": "revision"}), 1)).await.unwrap();
     assert_eq!(engine.broke(&in_force()), None);
     assert_eq!(denied("n").await.1, "the policy could not judge this: it trapped");
     judge.breaks.store(false, SeqCst);

@@ -80,7 +80,7 @@ fn same(a: &Value, b: &Value) -> bool {
         (Value::Object(a), Value::Object(b)) => a.len() == b.len() && a.iter().zip(b).all(|((a, x), (b, y))| a == b && same(x, y)),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(x, y)| same(x, y)),
         // Equal zeros may have two signs.
-        (Value::Number(x), Value::Number(y)) => x == y && (x.as_f64() != Some(0.0) || a.to_string() == b.to_string()),
+        (Value::Number(x), Value::Number(y)) => x == y && x.as_f64().map(f64::to_bits) == y.as_f64().map(f64::to_bits),
         _ => a == b,
     }
 }
