@@ -70,9 +70,19 @@ fn more_code_than_the_limit_is_refused() {
 }
 
 #[test]
-fn blocks_that_nest_deeply_are_data_to_the_compiler_and_not_its_stack() {
+fn what_nests_deeply_is_refused() {
     let blocks = Odd { more: format!("(func {} {})", "block ".repeat(100_000), "end ".repeat(100_000)), ..Odd::new() };
-    let judge = with_child(Limits::default());
-    let policy = policy(&judge, &judge.admit(&blocks.bytes()).expect("admitted"), "{}");
-    spoke(judge.judge(&policy, &question("", None, None, "10.0.0.0/24")));
+    let why = refused(&with_child(Limits { compile_s: 1, ..Limits::default() }), &blocks.bytes());
+    assert!(why.ends_with("took more than 1 s of CPU time") || why.ends_with("took longer than 1 s"), "{why}");
+    // Components, each of which is all that the next one around it has.
+    let mut components = b"\0asm\x0d\0\x01\0".to_vec();
+    for _ in 0..1000 {
+        let (preamble, inner) = (&b"\0asm\x0d\0\x01\0\x04"[..], components);
+        let length = u32::try_from(inner.len()).expect("small");
+        // Five bytes of LEB128, whatever the length.
+        let leb: Vec<u8> = (0..5).map(|at| ((length >> (7 * at)) & 0x7f) as u8 | if at < 4 { 0x80 } else { 0 }).collect();
+        components = [preamble, &leb, &inner].concat();
+    }
+    let why = refused(&with_child(Limits::default()), &components);
+    assert!(why.contains("not valid here") || why.contains("exports nothing"), "{why}");
 }
