@@ -21,6 +21,7 @@ mod parts;
 mod policies;
 mod policy;
 mod policy_as_test;
+mod policy_bench;
 mod policy_child;
 mod policy_module;
 mod policy_new;

@@ -1,7 +1,7 @@
 //! `bulkhead policy`: what authors of policies need (no daemon, no root), and what is done with the policies of a daemon.
 
 use crate::policies::OnRecord;
-use crate::{policy_new, policy_test};
+use crate::{policy_bench, policy_new, policy_test};
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
 
@@ -26,6 +26,7 @@ enum Command {
     OnRecord(OnRecord),
     New(policy_new::New),
     Test(policy_test::Test),
+    Bench(policy_bench::Bench),
 }
 
 impl Policy {
@@ -35,6 +36,7 @@ impl Policy {
             Command::OnRecord(command) => command.run(),
             Command::New(new) => new.run(),
             Command::Test(test) => test.run(),
+            Command::Bench(bench) => bench.run(),
         }
     }
 }

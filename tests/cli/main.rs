@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // A test that panics says where.
 
 mod command;
+mod policy_bench;
 mod policy_new;
 mod policy_test;
 mod terminal;

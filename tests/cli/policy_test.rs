@@ -144,3 +144,14 @@ fn yaml_that_two_readers_would_take_differently_is_refused() {
     let label = folder("cases:\n  - {name: a, request: {network: {labels: {tier: 1}}}, expect: allow}\n");
     assert!(test(&["."], label.path()).2.contains("labels.tier: 1 is a number; a text; quote what YAML takes for something else"));
 }
+
+#[test]
+fn the_cases_of_built_in_policies_pass_and_cover_each_of_their_rules() {
+    let folders = fs::read_dir(repository().join("policies")).expect("a folder").map(|e| e.expect("an entry").path());
+    let with_cases: Vec<PathBuf> = folders.filter(|folder| folder.join("cases.yaml").is_file()).collect();
+    assert!(with_cases.len() >= 5, "{with_cases:?}");
+    for folder in with_cases {
+        let (status, out, err) = test(&[folder.to_str().expect("UTF-8")], &repository());
+        assert_eq!(status, 0, "{}\n{out}{err}", folder.display());
+    }
+}
