@@ -64,16 +64,22 @@ test("decisions: filters are in the address, and one decision is explained and r
   await page.getByRole("button", { name: "Replay" }).click();
   await page.getByText("say what they said; the verdict is denied again").waitFor();
   await picture(page, "decision");
+  await page.getByLabel("Try with another policy").selectOption({ label: "internal-only 1.0.0" });
+  await page.getByRole("button", { name: "Replay" }).click();
+  await page.getByText(/^The other policy (has nothing against it|does not judge)/).waitFor();
 });
 
-test("segmentation: the demo's tiers share a link and nothing else", async () => {
+test("segmentation: the demo's tiers are apart, with the decisions that show it", async () => {
   const page = await open();
   await go(page, "/segmentation");
   await page.getByText("No two tiers share a segment").waitFor();
-  await page.getByRole("button", { name: /^frontend and cards|^cards and frontend/ }).click();
-  await page.waitForURL(/pair=/);
-  await page.locator("#pair").getByRole("link", { name: "cards_net" }).first().waitFor();
+  await page.getByRole("button", { name: /^frontend to cards/ }).click();
+  await page.waitForURL(/pair=frontend~cards|pair=frontend%7Ecards/);
+  await page.locator("#pair").getByText("apart", { exact: true }).first().waitFor();
+  await page.getByRole("heading", { name: "What this cannot show" }).waitFor();
   await picture(page, "segmentation");
+  await page.locator("#pair a.chip").first().click();
+  await page.getByRole("heading", { name: /^Decision \d+/ }).waitFor();
 });
 
 test("policies, parents, events and errors each have a way on", async () => {

@@ -66,8 +66,18 @@ export interface Rehearsal {
   recorded: { decisions: number; newly_denied: number[]; newly_allowed: number[] };
 }
 export interface Replay {
-  decision: number; same: boolean; verdict: string;
-  policies: { then: Heard; now: Heard | null; same: boolean; same_fuel: boolean; why_not?: string }[];
+  decision: number; same: boolean; comparable?: boolean; verdict: string;
+  policies: { then: Heard; now: Heard | null; why_not?: string }[];
+  with?: { shown_as: string; not_shown: string[]; says: Heard | null; denies: boolean };
+}
+export interface Check { check: string; status: string; findings: { text: string; decisions: number[]; decisions_count: number }[]; more: number }
+export interface Report {
+  generated_at: string; since: string; until: string; label: string; status: string; host: { name: string; kernel: string };
+  log: { size: number; root: string; intact: boolean }; tiers: { tier: string | null; networks: string[]; endpoints: number; segments: string[] }[];
+  pairs: { from: string | null; to: string | null; status: string; checks: Check[] }[];
+  policies: { policy: string; revision: number; module_name: string; module: string; mode: string; everywhere: boolean; decision: number | null; from: string; until: string }[];
+  unguarded: { operation: string; from: string; until: string }[]; denials: { policy: string; rule: string; count: number; decisions: number[] }[]; denials_complete: boolean;
+  kernel: { agrees: boolean; differences: string[]; not_seen: string[] }; limits: string[];
 }
 export interface Diff { from: number; to: number; changes: { path: string; before: unknown; after: unknown }[] }
 export interface Event { seq: number; at: string; kind: string; subject: string; text: string }

@@ -1,18 +1,15 @@
-// What is plain functions: how far the tree folds, what joins tiers, what "copy as …" copies.
+// What is plain functions: how far the tree folds, what "copy as …" copies.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { command, labelFlags, request } from "../src/commands";
-import { joins, rangeOf } from "../src/pages/joins";
 import { type Node, fits, fold, grow, rowsMax } from "../src/pages/tree";
-import type { Endpoint, Labels, Network, Parent } from "../src/types";
+import type { Labels, Network, Parent } from "../src/types";
 
 const tierOf = (l: Labels) => l.tier ?? "untiered";
 const parent = (link: string, vlan: number | null, more: Partial<Parent> = {}): Parent =>
   ({ link, id: `id-${link}`, alias: null, kind: vlan === null ? "physical" : "vlan", vlan, base: vlan === null ? null : "eth0", origin: "ours", state: "present", why: null, mode: "l2", flag: "bridge", networks: [], segment: `default/${vlan ?? "untagged"}`, shield: null, up: true, carrier: true, mtu: 1500, mac: null, addresses: [], ...more });
 const network = (name: string, on: Parent, tier: string, cidr: string, more: Partial<Network> = {}): Network =>
   ({ id: name, name, state: "ready", why: null, mode: "l2", flag: "bridge", parent: { asked: on.link, id: on.id!, link: on.link, kind: on.kind, vlan: on.vlan, origin: null, state: "present", shield: null }, internal: false, mtu: 1500, accept_ra: false, subnets: [{ cidr, gateway: null, ip_range: null, reserved: {}, addresses_left: "1" }], segment: on.segment, reaches: { every_vlan_of: null, segments: [] }, labels: tier ? { tier } : {}, endpoints: 20, created_at: "", created_by: "", decision: 1, ...more });
-const endpoint = (id: string, of: string, workload: string, tier: string): Endpoint =>
-  ({ id, network: of, name: id, state: "attached", why: null, interface: "eth0", addresses: [], routes: [], gateway: null, gateway_v6: null, workload: { id: workload, name: workload, labels: tier ? { tier } : {}, provenance: "asserted" }, namespace: { named: "" }, created_at: "", created_by: "", decision: 2 });
 const nothing = { text: "", only: [], not: [] };
 const open = (host: Node, isOpen: (n: Node) => boolean): Node[] => [host, ...(isOpen(host) ? host.children.flatMap((c) => open(c, isOpen)) : [])];
 
@@ -50,27 +47,6 @@ test("filters: all that is asked for, nothing that is left out", () => {
   assert.ok(fits(n, { text: "CARDS", only: [["tier", "cards"]], not: [["tier", "web"]] }));
   assert.ok(fits(n, { ...nothing, text: "10.0.0" }) && !fits(n, { ...nothing, text: "10.1" }));
   assert.ok(!fits(n, { ...nothing, not: [["tier", "cards"]] }) && !fits(n, { ...nothing, only: [["tier", "web"]] }));
-});
-
-test("ranges, of both families", () => {
-  assert.deepEqual(rangeOf("192.168.1.128/25"), { family: 4, first: 3232235904n, last: 3232236031n });
-  assert.equal(rangeOf("fd00::/64").last - rangeOf("fd00::/64").first, (1n << 64n) - 1n);
-  assert.equal(rangeOf("::1/128").first, 1n);
-  assert.equal(rangeOf("2001:db8:0:1::/64").first, 0x20010db8000000010000000000000000n);
-});
-
-test("each way in which tiers are joined is found, and nothing else", () => {
-  const [trunk, v30, v40, lone] = [parent("eth0", null), parent("eth0.30", 30), parent("eth0.40", 40), parent("bh-1", null, { kind: "dummy", segment: "alone" })];
-  const ways = (networks: Network[], endpoints: Endpoint[] = []) => joins(networks, [trunk, v30, v40, lone], endpoints, tierOf).all.map((j) => `${j.way} ${j.a} ${j.b}`).sort();
-  const web = network("web", v30, "web", "10.30.0.0/24"), cards = network("cards", v40, "cards", "10.40.0.0/24");
-  assert.deepEqual(ways([web, cards]), ["parent cards web"]);
-  assert.deepEqual(ways([web, network("c", v30, "cards", "10.40.0.0/24")]), ["parent cards web", "segment cards web"]);
-  assert.deepEqual(ways([web, network("c", lone, "cards", "10.30.0.128/25")]), ["subnet cards web"]);
-  assert.deepEqual(ways([network("u", trunk, "web", "10.1.0.0/24", { reaches: { every_vlan_of: "default", segments: ["default/40"] } }), cards]), ["parent cards web", "reach cards web"]);
-  const isolated = network("i", lone, "cards", "10.9.0.0/24");
-  assert.deepEqual(ways([web, isolated], [endpoint("a", "web", "w1", ""), endpoint("b", "i", "w1", "")]), ["workload cards web"]);
-  assert.deepEqual(ways([web], [endpoint("a", "web", "w1", "cards")]), ["segment cards web"], "a workload of another tier than its network's");
-  assert.deepEqual(ways([web, isolated], [endpoint("a", "web", "w1", "web"), endpoint("b", "i", "w2", "")]), []);
 });
 
 test("commands and requests can be pasted into a shell", () => {

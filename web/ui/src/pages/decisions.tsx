@@ -1,12 +1,11 @@
 // The decision log, live, and one decision explained.
 import { useState } from "preact/hooks";
-import { get, path as at } from "../api";
+import { ask, get, path as at } from "../api";
 import { command, flags } from "../commands";
-import { decided } from "../live";
 import { query, withQuery } from "../route";
 import type { Decision, Heard, Module, Page, Policy, Replay } from "../types";
 import { useDo, useGet } from "../use";
-import { act, plural, sentence, short } from "../words";
+import { plural, sentence, short } from "../words";
 import { Empty, Fact, Facts, Gone, Head, Icon, Link, ProblemBox, Section, State, Violations, Waiting, When } from "../parts/basics";
 
 const operations = ["create-network", "change-network", "delete-network", "attach", "change-workload", "detach", "put-module", "delete-module", "put-policy", "delete-policy"];
@@ -109,31 +108,38 @@ const Opinion = ({ h }: { h: Heard }) => (
   </li>
 );
 
-/** The same question put again: to the policies as they were, or to another. */
+/** The same question put again: to the policies as they were, and to another. */
 function Again({ d }: { d: Decision }) {
   const [replay, setReplay] = useState<Replay | null>(null);
   const { busy, problem, run } = useDo();
-  const [other, setOther] = useState("");
+  const other = query.value.get("with") ?? "";
   const policies = useGet<Page<Policy>>("/v1/policies?limit=500", "once");
   const modules = useGet<Page<Module>>("/v1/modules?limit=500", "once");
-  void decided.value;
+  const where = at`/v1/decisions/${d.id}/replay`;
+  const ask_ = () => run(async () => {
+    const [kind, ...name] = other.split(":");
+    setReplay(kind === "module" ? await ask<Replay>("POST", where, { name: "tried", module: name.join(":"), settings: {} })
+      : await get<Replay>(where + (other ? `?policy=${encodeURIComponent(name.join(":"))}` : "")));
+  });
+  const said = replay?.with;
   return (
-    <Section title="Ask again" acts={<button type="button" disabled={busy} onClick={() => run(async () => setReplay(await get<Replay>(at`/v1/decisions/${d.id}/replay`)))}>{busy ? "Asking…" : "Replay"}</button>}>
+    <Section title="Ask again" acts={<button type="button" disabled={busy} onClick={ask_}>{busy ? "Asking…" : "Replay"}</button>}>
       <p class="dim">The same module, settings and question give the same opinion forever. A replay shows it, and changes nothing.</p>
+      <label class="inline">Try with another policy <select value={other} onChange={(e) => { setReplay(null); withQuery({ with: e.currentTarget.value }) }}><option value="">no other</option>
+        <optgroup label="Policies">{policies.data?.items.map((p) => <option key={p.name} value={`policy:${p.name}`}>{p.name} ({p.mode})</option>)}</optgroup>
+        <optgroup label="Modules, without settings">{modules.data?.items.map((m) => <option key={m.digest} value={`module:${m.digest}`}>{m.description.name} {m.description.version}</option>)}</optgroup></select></label>
       {problem && <ProblemBox problem={problem} />}
       <div role="status">{replay && (
         <>
-          <p class={`told-verdict ${replay.same ? "allowed" : "denied"}`}><State is={replay.same ? "same" : "broke"} /> {replay.same ? `All ${plural(replay.policies.length, "policy", "policies")} say what they said; the verdict is ${replay.verdict} again.` : `Not the same: the verdict would be ${replay.verdict}.`}</p>
+          <p class={`told-verdict ${replay.same ? "allowed" : replay.comparable === false ? "" : "denied"}`}><State is={replay.same ? "same" : replay.comparable === false ? "not comparable" : "other"} /> <span>{replay.same ? `All ${plural(replay.policies.length, "policy", "policies")} say what they said; the verdict is ${replay.verdict} again.` : replay.comparable === false ? "Another engine, or a limit that time decided: it cannot be compared." : `Not the same: the verdict would be ${replay.verdict}.`}</span></p>
           <ul class="opinions">{replay.policies.map((p) => <li key={p.then.policy}><span>{p.then.policy}</span> <State is={p.then.outcome} /> → {p.now ? <State is={p.now.outcome} /> : <span class="dim">{p.why_not}</span>}</li>)}</ul>
+          {said && <div class="tried"><h3>The other policy {said.says ? said.denies ? "would deny it" : "has nothing against it" : "does not judge this operation"}</h3>
+            {said.says && <ul class="opinions wide"><Opinion h={said.says} /></ul>}
+            {said.says && said.says.violations.length > 0 && <Violations all={said.says.violations} />}
+            {said.not_shown.length > 0 && <p class="dim">It looks at {said.not_shown.join(", ")}, too, which was not recorded then: it was shown {said.shown_as}'s question.</p>}</div>}
         </>
       )}</div>
-      <div class="row">
-        <label class="inline">Try with another policy <select value={other} onChange={(e) => setOther(e.currentTarget.value)}><option value="">choose</option>
-          <optgroup label="Policies">{policies.data?.items.map((p) => <option key={p.name} value={at`/policies/${p.name}?asked=${d.id}`}>{p.name} ({p.mode})</option>)}</optgroup>
-          <optgroup label="Modules">{modules.data?.items.map((m) => <option key={m.digest} value={at`/policies/new?module=${m.digest}&asked=${d.id}`}>{m.description.name} {m.description.version}</option>)}</optgroup></select></label>
-        {other && <Link to={other} class="button">Rehearse it</Link>}
-      </div>
-      {other && <p class="dim">The rehearsal puts this and all other recorded questions to it: {act(d.operation)} is decision {d.id}.</p>}
+      <p class="dim">To see what it would say to all that exists, rehearse it: {other ? <Link to={other.startsWith("policy:") ? at`/policies/${other.slice(7)}?asked=${d.id}` : at`/policies/new?module=${other.slice(7)}&asked=${d.id}`}>as a policy</Link> : "choose one."}</p>
     </Section>
   );
 }
