@@ -74,8 +74,9 @@ function Matrix({ r, from, to }: { r: Report; from: string | undefined; to: stri
           const open = p.checks.filter((c) => c.status === "not-evaluated");
           const isChosen = from === nameOf(a.tier) && to === nameOf(b.tier);
           return <td key={b.tier} class={bad.length ? "grave" : ""}>
-            <button type="button" aria-pressed={isChosen} aria-label={`${nameOf(a.tier)} to ${nameOf(b.tier)}: ${[...bad.map((c) => checks[c.check]?.[1] ?? c.check), ...open.map((c) => `${checks[c.check]?.[0] ?? c.check} not evaluated`)].join("; ") || "apart"}`} onClick={() => withQuery({ pair: isChosen ? null : id })}>
-              {bad.map((c) => <span key={c.check} class="way grave">{checks[c.check]?.[0] ?? c.check}</span>)}{open.map((c) => <span key={c.check} class="way mild">{checks[c.check]?.[0] ?? c.check}</span>)}{!bad.length && !open.length && <span class="way apart"><Icon name="ok" />apart</span>}
+            <button type="button" aria-pressed={isChosen} title={bad.map((c) => checks[c.check]?.[1] ?? c.check).join("; ")} onClick={() => withQuery({ pair: isChosen ? null : id })}>
+              <span class="sr">{nameOf(a.tier)} to {nameOf(b.tier)}: </span>
+              {bad.map((c) => <span key={c.check} class="way grave">{checks[c.check]?.[0] ?? c.check}</span>)}{open.map((c) => <span key={c.check} class="way mild">{checks[c.check]?.[0] ?? c.check}<span class="sr"> not evaluated</span></span>)}{!bad.length && !open.length && <span class="way apart"><Icon name="ok" />apart</span>}
             </button>
           </td>;
         })}</tr>
