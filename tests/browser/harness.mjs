@@ -33,7 +33,8 @@ export async function open(options = {}) {
   });
   const { out, ...rest } = options;
   const context = await browser.newContext({ viewport: { width: 1360, height: 850 }, ...rest });
-  context.setDefaultTimeout(15_000);
+  // Longer than the page itself waits for any answer, on a busy machine.
+  context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   page.complaints = [];
   page.on("pageerror", (e) => page.complaints.push(e.message));
