@@ -31,19 +31,13 @@ pub async fn load_modules(engine: &Engine, judge: &Arc<WasmJudge>, log: &LogRead
     Ok(())
 }
 
-/// A fresh database gets the built-in modules, and policies made of those that are to be enforced, as requests on record. No door
-/// is open before all of them are there, so fewer decisions than these take mean that a first start was cut off: what it did not get
-/// to is done now, and a request that was done already is a repeat, which makes no decision.
+/// Every database gets the built-in modules of this daemon that it has not, and a fresh one policies made of those that are to be
+/// enforced, as requests on record: a new daemon brings its modules along, and changes no policy.
 ///
-/// The modules that come with a policy come first. So a young database of a daemon that had only these is taken for one that was cut
-/// off, and gets the other modules, but never a policy that somebody has deleted since.
+/// No door is open before all of them are there, so fewer decisions than a first start takes up to a policy mean that it was cut off
+/// before that: then it is made now. One that somebody has deleted since does not come back.
 pub async fn set_up_built_ins(engine: &Engine, judge: &Arc<WasmJudge>) -> Started<()> {
-    let all = built_ins();
-    let requests = |built_in: &BuiltIn| 1 + u64::from(built_in.is_enforced);
     let done = engine.state().last_decision;
-    if done >= all.iter().map(requests).sum() {
-        return Ok(());
-    }
     let system = Caller {
         name: "system".into(),
         uid: None,
@@ -52,21 +46,21 @@ pub async fn set_up_built_ins(engine: &Engine, judge: &Arc<WasmJudge>) -> Starte
         peer: format!("pid {}", std::process::id()),
         admin: true,
     };
-    let change = Change { reason: Some("a fresh database starts with the built-in policies".into()), ..Change::default() };
+    let change = |reason: &str| Change { reason: Some(reason.into()), ..Change::default() };
     let mut taken = 0;
-    for built_in in all {
-        taken += requests(&built_in);
-        let BuiltIn { name, bytes, is_enforced, default_settings } = built_in;
-        if is_enforced && done >= taken {
-            continue;
-        }
+    for BuiltIn { name, bytes, is_enforced, default_settings } in built_ins() {
         let wrong = |what: &dyn std::fmt::Display| format!("the built-in policy {name} cannot be set up: {what}");
-        let admitting = Arc::clone(judge);
-        let admitted = tokio::task::spawn_blocking(move || admitting.admit(bytes)).await?.map_err(|e| wrong(&e))?;
-        let digest = admitted.digest;
-        let module = Request::PutModule(Arc::new(Module { built_in: true, ..admitted }));
-        engine.ask_with(module, system.clone(), change.clone(), None, None, Some((digest, bytes.into()))).await.map_err(|e| wrong(&e))?;
-        if !is_enforced {
+        let digest = bulkhead_wasm::digest(bytes);
+        if engine.state().module(digest).is_none() {
+            let judge = Arc::clone(judge);
+            let admitted = tokio::task::spawn_blocking(move || judge.admit(bytes)).await?.map_err(|e| wrong(&e))?;
+            let module = Request::PutModule(Arc::new(Module { built_in: true, ..admitted }));
+            let change = change("this daemon brings the module along");
+            engine.ask_with(module, system.clone(), change, None, None, Some((digest, bytes.into()))).await.map_err(|e| wrong(&e))?;
+        }
+        // A module and a policy.
+        taken += 2;
+        if !is_enforced || done >= taken {
             continue;
         }
         let settings: serde_json::Value = serde_json::from_str(default_settings).map_err(|e| wrong(&e))?;
@@ -87,7 +81,10 @@ pub async fn set_up_built_ins(engine: &Engine, judge: &Arc<WasmJudge>) -> Starte
             tested_beside: 0,
             new_only: false,
         };
-        engine.ask(Request::PutPolicy(policy), system.clone(), change.clone(), None, None).await.map_err(|e| wrong(&e))?;
+        engine
+            .ask(Request::PutPolicy(policy), system.clone(), change("a fresh database starts with it"), None, None)
+            .await
+            .map_err(|e| wrong(&e))?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Endpoints and the workloads they serve.
 
+use crate::capabilities::Capabilities;
 use crate::host::IfIndex;
 use crate::ids::{BootId, DecisionId, EndpointId, NetworkId, PlanId, Timestamp};
 use crate::names::Labels;
@@ -40,6 +41,9 @@ pub struct Workload {
     pub labels: Labels,
     /// Where the labels come from.
     pub provenance: Provenance,
+    /// The capabilities of its processes, as the client asserts them; `None`: nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Capabilities>,
 }
 
 /// An address of an endpoint.

@@ -5,6 +5,7 @@
 //! [`decide`] → [`Outcome`](decide::Outcome) → [`Batch`](record::Batch) → [`Recorded`](record::Recorded) plan → [`settle`](decide::settle).
 
 pub mod caller;
+pub mod capabilities;
 pub mod case;
 pub mod converge;
 pub mod decide;
@@ -26,6 +27,7 @@ pub mod observed;
 pub mod parent;
 pub mod plan;
 pub mod policy;
+pub mod ranges;
 pub mod record;
 pub mod refusal;
 pub mod rehearse;

@@ -231,7 +231,7 @@ pub struct Question {
     pub same_segment: Vec<Group>,
     /// Who is on segments that this one reaches, or that reach this one.
     pub reaches: Vec<Group>,
-    /// Networks elsewhere whose subnets overlap this one's.
+    /// Who is on networks elsewhere whose subnets overlap this one's.
     pub overlapping: Vec<Group>,
     /// Small additions.
     pub facts: Vec<Label>,

@@ -2,6 +2,7 @@
 
 use crate::caller::Caller;
 use crate::case::Suite;
+use crate::capabilities::Capabilities;
 use crate::endpoint::Netns;
 use crate::host::{Flag, Mode};
 use crate::ids::Timestamp;
@@ -120,6 +121,9 @@ pub struct WorkloadWish {
     pub name: Option<String>,
     /// Labels; `None`: nothing asserted (a further endpoint of a known workload then has its recorded ones).
     pub labels: Option<Labels>,
+    /// Capabilities of its processes; `None`: nothing said, or those on record.
+    #[serde(default)]
+    pub capabilities: Option<Capabilities>,
 }
 
 /// Default routes that a namespace has already, by the name of the link that each leads through.

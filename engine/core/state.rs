@@ -11,9 +11,11 @@ use crate::network::{Network, ShieldWish};
 use crate::parent::Parent;
 use crate::plan::Plan;
 use crate::policy::{Digest, Module, Policy};
+use crate::ranges::Ranges;
 use crate::record::{Edit, Loaded};
 use crate::segment::{EXAMPLES_MAX, Fabric, GroupKey, Reach, Residents, Segment, reach};
 use imbl::{OrdMap, OrdSet};
+use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,6 +32,7 @@ pub struct State {
     networks: OrdMap<NetworkId, Arc<Network>>,
     network_names: OrdMap<Name, NetworkId>,
     networks_by_caller: OrdMap<String, u32>,
+    ranges: Ranges,
     parents: OrdMap<ParentId, Arc<Parent>>,
     networks_of: OrdMap<ParentId, OrdSet<NetworkId>>,
     parents_on: OrdMap<Segment, OrdSet<ParentId>>,
@@ -41,6 +44,7 @@ pub struct State {
     held_back: OrdMap<(Timestamp, NetworkId, usize, IpAddr), ()>,
     held_until: OrdMap<(NetworkId, usize, IpAddr), Timestamp>,
     residents: OrdMap<Segment, OrdMap<GroupKey, Residents>>,
+    residents_of: OrdMap<NetworkId, OrdMap<GroupKey, Residents>>,
     modules: OrdMap<Digest, Arc<Module>>,
     policies: OrdMap<Name, Arc<Policy>>,
     /// Every revision that a policy ever had, and its module.
@@ -59,6 +63,7 @@ impl State {
             networks: OrdMap::new(),
             network_names: OrdMap::new(),
             networks_by_caller: OrdMap::new(),
+            ranges: Ranges::new(),
             parents: OrdMap::new(),
             networks_of: OrdMap::new(),
             parents_on: OrdMap::new(),
@@ -70,6 +75,7 @@ impl State {
             held_back: OrdMap::new(),
             held_until: OrdMap::new(),
             residents: OrdMap::new(),
+            residents_of: OrdMap::new(),
             modules: OrdMap::new(),
             policies: OrdMap::new(),
             revisions: OrdMap::new(),
@@ -189,6 +195,7 @@ impl State {
             Some(ref before) => {
                 self.network_names.remove(&before.name);
                 self.count_network(before, false);
+                before.subnets.iter().for_each(|s| self.ranges.remove(&s.cidr, before.id));
                 if let Some(set) = self.networks_of.get_mut(&before.parent) {
                     set.remove(&before.id);
                 }
@@ -196,6 +203,7 @@ impl State {
         }
         self.network_names.insert(network.name.clone(), network.id);
         self.networks_of.entry(network.parent).or_default().insert(network.id);
+        network.subnets.iter().for_each(|s| self.ranges.add(&s.cidr, network.id));
         self.count_network(network, true);
         moved.iter().for_each(|e| self.count_endpoint(e, true));
         if before.is_some_and(|before| before.subnets != network.subnets) {
@@ -223,6 +231,8 @@ impl State {
             self.unlink_endpoint(endpoint);
         }
         self.count_network(&network, false);
+        self.residents_of.remove(&id);
+        network.subnets.iter().for_each(|s| self.ranges.remove(&s.cidr, id));
         self.networks.remove(&id);
         self.network_names.remove(&network.name);
         self.endpoints_of.remove(&id);
@@ -289,7 +299,7 @@ impl State {
     fn count_network(&mut self, network: &Network, add: bool) {
         let Some(segment) = self.segment_of(network) else { return };
         let key = GroupKey { network: network.labels.project(&self.label_keys), workload: Labels::default() };
-        self.count(segment, key, network.name.as_str(), add, |r| &mut r.networks);
+        self.count((segment, network.id), &key, network.name.as_str(), add, |r| &mut r.networks);
     }
 
     fn count_endpoint(&mut self, endpoint: &Endpoint, add: bool) {
@@ -297,23 +307,32 @@ impl State {
         let Some(segment) = self.segment_of(&network) else { return };
         let key =
             GroupKey { network: network.labels.project(&self.label_keys), workload: endpoint.workload.labels.project(&self.label_keys) };
-        self.count(segment, key, &endpoint.workload.name, add, |r| &mut r.endpoints);
+        self.count((segment, network.id), &key, &endpoint.workload.name, add, |r| &mut r.endpoints);
     }
 
-    fn count(&mut self, segment: Segment, key: GroupKey, example: &str, add: bool, which: impl Fn(&mut Residents) -> &mut u32) {
-        let groups = self.residents.entry(segment).or_default();
-        let group = groups.entry(key.clone()).or_default();
-        let count = which(group);
-        if add {
-            *count += 1;
-            if group.examples.len() < EXAMPLES_MAX && !group.examples.iter().any(|e| e == example) {
-                group.examples.push(example.to_owned());
-            }
-        } else {
-            *count = count.saturating_sub(1);
-            group.examples.retain(|e| e != example);
-            if group.networks == 0 && group.endpoints == 0 {
-                groups.remove(&key);
+    /// Counts on the segment and in the network.
+    fn count(
+        &mut self,
+        (segment, network): (Segment, NetworkId),
+        key: &GroupKey,
+        example: &str,
+        add: bool,
+        which: impl Fn(&mut Residents) -> &mut u32,
+    ) {
+        for groups in [self.residents.entry(segment).or_default(), self.residents_of.entry(network).or_default()] {
+            let group = groups.entry(key.clone()).or_default();
+            let count = which(group);
+            if add {
+                *count += 1;
+                if group.examples.len() < EXAMPLES_MAX && !group.examples.iter().any(|e| e == example) {
+                    group.examples.push(example.to_owned());
+                }
+            } else {
+                *count = count.saturating_sub(1);
+                group.examples.retain(|e| e != example);
+                if group.networks == 0 && group.endpoints == 0 {
+                    groups.remove(key);
+                }
             }
         }
     }
@@ -325,7 +344,7 @@ impl State {
             return;
         }
         self.label_keys = Arc::new(keys);
-        self.residents = OrdMap::new();
+        (self.residents, self.residents_of) = (OrdMap::new(), OrdMap::new());
         let networks: Vec<Arc<Network>> = self.networks.values().cloned().collect();
         networks.iter().for_each(|n| self.count_network(n, true));
         let endpoints: Vec<Arc<Endpoint>> = self.endpoints.values().cloned().collect();
@@ -471,6 +490,15 @@ impl State {
     /// The residents of a segment, grouped by the label keys that any policy looks at.
     pub fn residents<'a>(&'a self, segment: &Segment) -> impl Iterator<Item = (&'a GroupKey, &'a Residents)> + use<'a> {
         self.residents.get(segment).into_iter().flatten()
+    }
+    /// A network itself and its endpoints, grouped likewise.
+    pub fn residents_of(&self, network: NetworkId) -> impl Iterator<Item = (&GroupKey, &Residents)> {
+        self.residents_of.get(&network).into_iter().flatten()
+    }
+    /// The networks with a subnet that has an address in common with one of `cidrs`, by id.
+    pub fn overlapping<'a>(&self, cidrs: impl Iterator<Item = &'a IpNet>) -> impl Iterator<Item = &Arc<Network>> {
+        let ids: BTreeSet<NetworkId> = cidrs.flat_map(|cidr| self.ranges.overlapping(cidr)).collect();
+        ids.into_iter().filter_map(|id| self.networks.get(&id))
     }
     /// The networks on a segment.
     pub fn networks_on<'a>(&'a self, segment: &Segment) -> impl Iterator<Item = &'a Arc<Network>> + use<'a> {

@@ -15,7 +15,7 @@ pub struct BuiltIn {
 }
 
 /// All of them, those that are enforced first. A fresh database starts with all modules on record.
-pub fn built_ins() -> [BuiltIn; 6] {
+pub fn built_ins() -> [BuiltIn; 8] {
     let built_in = |name, bytes, is_enforced| BuiltIn { name, bytes, is_enforced, default_settings: "{}" };
     [
         built_in("tier-isolation", include_bytes!("../../policies/built/tier-isolation.wasm"), true),
@@ -24,5 +24,7 @@ pub fn built_ins() -> [BuiltIn; 6] {
         built_in("internal-only", include_bytes!("../../policies/built/internal-only.wasm"), false),
         built_in("required-labels", include_bytes!("../../policies/built/required-labels.wasm"), false),
         built_in("quotas", include_bytes!("../../policies/built/quotas.wasm"), false),
+        built_in("address-reservations", include_bytes!("../../policies/built/address-reservations.wasm"), false),
+        built_in("no-raw", include_bytes!("../../policies/built/no-raw.wasm"), false),
     ]
 }

@@ -77,7 +77,7 @@ impl InternalOnly {
         if network.internal {
             return None;
         }
-        let name = if workload.name.is_empty() { &workload.id } else { &workload.name };
+        let name = workload_name(workload);
         let own = self.confined(&workload.labels);
         // A label of its own does not make the network's tier another one: that the network is older than this policy does
         // not let anybody in.

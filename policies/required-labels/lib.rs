@@ -3,10 +3,7 @@
 //! Allowed values and names are patterns in which `*` stands for any text, also none. A workload must have the labels itself:
 //! its network's are not its own.
 
-mod pattern;
-
 use bulkhead_policy_sdk::*;
-use pattern::fits;
 
 const MISSING: &str = "missing-label";
 const VALUE: &str = "label-value";
@@ -15,8 +12,6 @@ const NAME: &str = "network-name";
 
 /// Most labels that can be required: no object has more.
 const LABELS_MAX: usize = 64;
-/// Most patterns that a message lists.
-const PATTERNS_MAX: usize = 8;
 /// The provenances by name.
 const PROVENANCES: [(&str, Provenance); 3] =
     [("asserted", Provenance::Asserted), ("runtime", Provenance::Runtime), ("unknown", Provenance::Unknown)];
@@ -84,7 +79,7 @@ impl Policy for RequiredLabels {
                 Opinion::deny(violations)
             }
             Operation::Attach | Operation::ChangeWorkload => Opinion::deny(request.workload.iter().flat_map(|workload| {
-                let who = ["workload ", if workload.name.is_empty() { &workload.id } else { &workload.name }].concat();
+                let who = ["workload ", workload_name(workload)].concat();
                 check(&self.workloads, &workload.labels, &who, "workload.labels")
             })),
             Operation::DeleteNetwork | Operation::Detach => Opinion::not_applicable(),
@@ -135,32 +130,6 @@ fn source(provenance: Provenance) -> &'static str {
         Provenance::Runtime => "the container runtime (runtime)",
         Provenance::Unknown => "anywhere (unknown)",
     }
-}
-
-fn fits_one(patterns: &[String], text: &str) -> bool {
-    patterns.iter().any(|p| fits(p, text))
-}
-
-/// Such as `"web"`, or `one of "web", "cards-*"`.
-fn like(patterns: &[String]) -> String {
-    let mut list: Vec<String> = patterns.iter().take(PATTERNS_MAX).map(|p| ["\"", p, "\""].concat()).collect();
-    if patterns.len() > PATTERNS_MAX {
-        list.push([&*(patterns.len() - PATTERNS_MAX).to_string(), " more"].concat());
-    }
-    [if patterns.len() == 1 { "" } else { "one of " }, &list.join(", "), if has_star(patterns) { " (* is any text)" } else { "" }].concat()
-}
-
-fn has_star(patterns: &[String]) -> bool {
-    patterns.iter().take(PATTERNS_MAX).any(|p| p.contains('*'))
-}
-
-/// A list of patterns; an empty one would fit nothing.
-fn patterns(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<String>> {
-    let items = node.list(faults)?;
-    if items.is_empty() {
-        faults.add(node.path(), "is empty, so nothing fits", "at least one text, in which * is any text");
-    }
-    Some(items.iter().filter_map(|item| item.text(faults).map(Into::into)).collect())
 }
 
 /// Whether a label can be called so.

@@ -49,6 +49,8 @@ mod bump;
 pub mod contract;
 pub mod json;
 mod opinion;
+mod pattern;
+mod ranges;
 mod settings;
 
 pub use contract::exports::bulkhead::policy::judge::{
@@ -56,7 +58,9 @@ pub use contract::exports::bulkhead::policy::judge::{
     Violation, Workload,
 };
 pub use json::Json;
-pub use opinion::{description, label, label_field, violation};
+pub use opinion::{description, label, label_field, violation, workload_name};
+pub use pattern::{fits, fits_one, like, patterns};
+pub use ranges::{Cidr, NotARange, Range};
 pub use settings::{Faults, Fields, Node};
 
 /// A policy. Its default is the policy with the settings `{}`.

@@ -1,6 +1,6 @@
 //! Short ways to say what a policy says.
 
-use crate::{Description, Label, Operation, Opinion, Outcome, Rule, View, Violation};
+use crate::{Description, Label, Operation, Opinion, Outcome, Rule, View, Violation, Workload};
 
 /// The value of the label `key`.
 pub fn label<'a>(labels: &'a [Label], key: &str) -> Option<&'a str> {
@@ -10,6 +10,11 @@ pub fn label<'a>(labels: &'a [Label], key: &str) -> Option<&'a str> {
 /// The field of a request that a label is in: `labels.tier`, or `labels["example.org/tier"]` where the key has dots or slashes.
 pub fn label_field(labels: &str, key: &str) -> String {
     if key.contains(['.', '/']) { [labels, "[\"", key, "\"]"].concat() } else { [labels, ".", key].concat() }
+}
+
+/// What a message calls a workload: its name, else its id.
+pub fn workload_name(workload: &Workload) -> &str {
+    if workload.name.is_empty() { &workload.id } else { &workload.name }
 }
 
 /// A violation of the rule `rule`; add the field and the remedy.

@@ -91,6 +91,17 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// One of a few words.
+    pub fn choice<T: Copy>(&self, words: &[(&str, T)], faults: &mut Faults) -> Option<T> {
+        let right = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" or ");
+        let Json::Text(text) = self.value else { return self.wrong_kind(&right, faults) };
+        let meant = words.iter().find(|(word, _)| word == text).map(|(_, meaning)| *meaning);
+        if meant.is_none() {
+            faults.add(&*self.path, ["is ", text].concat(), right);
+        }
+        meant
+    }
+
     /// A whole number in a range.
     pub fn integer(&self, range: RangeInclusive<u32>, faults: &mut Faults) -> Option<u32> {
         let right = || ["a whole number from ", &range.start().to_string(), " to ", &range.end().to_string()].concat();
@@ -152,6 +163,20 @@ mod tests {
             "c: is an empty text; a text",
         ];
         assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn a_choice_is_one_of_its_words() {
+        let read = |text| {
+            faults(text, |node, faults| {
+                node.choice(&[("allow", 1), ("deny", 2)], faults);
+            })
+        };
+        assert!(read(r#""deny""#).is_empty());
+        assert_eq!(
+            (read(r#""Deny""#), read("true")),
+            (vec![": is Deny; allow or deny".into()], vec![": the settings are true or false; allow or deny".into()])
+        );
     }
 
     #[test]

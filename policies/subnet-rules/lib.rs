@@ -3,10 +3,7 @@
 //! Networks are judged when they are made or changed, and again when a workload joins, as a workload may bring a tier of its
 //! own. A tier that the settings do not name follows `default`; where there is none, it may use anything.
 
-mod cidr;
-
 use bulkhead_policy_sdk::*;
-use cidr::Cidr;
 
 const CIDR: &str = "cidr-not-allowed";
 const PREFIX_LENGTH: &str = "prefix-length";
@@ -87,7 +84,7 @@ impl Policy for SubnetRules {
             }
             Operation::Attach | Operation::ChangeWorkload => {
                 let own = request.workload.as_ref().and_then(|w| label(&w.labels, &self.label));
-                let name = request.workload.as_ref().map_or("", |w| if w.name.is_empty() { &w.id } else { &w.name });
+                let name = request.workload.as_ref().map_or("", workload_name);
                 let who = ["workload ", name, " on network ", &network.name].concat();
                 let field = label_field("workload.labels", &self.label);
                 Opinion::deny(self.check(network, own.or(networks_tier), &who, Some(&field)))

@@ -1,4 +1,5 @@
-//! Tier isolation: what is of different tiers shares no segment, reaches none, and no workload joins two of them.
+//! Tier isolation: what is of different tiers shares no segment, reaches none, has no addresses in common, and no workload joins
+//! two of them.
 //!
 //! The tier of a workload is its own label's value, or else its network's. Where neither has one it is *untiered*: a tier of
 //! its own that shares with untiered ones only. Pairs of tiers may be allowed in the settings.
@@ -8,6 +9,7 @@ use bulkhead_policy_sdk::*;
 const SHARED_SEGMENT: &str = "shared-segment";
 const REACHES: &str = "reaches";
 const BRIDGING_WORKLOAD: &str = "bridging-workload";
+const OVERLAPPING_SUBNET: &str = "overlapping-subnet";
 const CONTRADICTING_TIER: &str = "contradicting-tier";
 
 /// JSON Schema of the settings.
@@ -20,33 +22,44 @@ pub struct TierIsolation {
     label: String,
     /// Tiers that may share, in either order.
     allowed_pairs: Vec<(String, String)>,
+    /// Whether tiers on different segments may have addresses in common.
+    may_overlap: bool,
 }
 
 impl Default for TierIsolation {
     fn default() -> Self {
-        Self { label: "tier".into(), allowed_pairs: Vec::new() }
+        Self { label: "tier".into(), allowed_pairs: Vec::new(), may_overlap: false }
     }
 }
 
 impl Policy for TierIsolation {
     fn describe(&self) -> Description {
         let serves = &["PCI DSS 1.4.1", "PCI DSS 11.4.5"];
-        description("tier-isolation", "1.0.0", "What is of different tiers shares no segment, reaches none, and no workload joins two")
+        let mut needs = vec![View::Attached, View::SameSegment, View::Reaches];
+        if !self.may_overlap {
+            needs.push(View::Overlapping);
+        }
+        let summary = "What is of different tiers shares no segment, reaches none, has no addresses in common, and no workload joins two";
+        description("tier-isolation", "1.0.0", summary)
             .judges(&[Operation::CreateNetwork, Operation::ChangeNetwork, Operation::Attach, Operation::ChangeWorkload])
             .rule(SHARED_SEGMENT, "Networks and workloads of different tiers share no segment", serves)
             .rule(REACHES, "Networks and workloads of one tier cannot send into a segment of another", serves)
             .rule(BRIDGING_WORKLOAD, "No workload is attached to networks of two tiers", serves)
+            .rule(OVERLAPPING_SUBNET, "Networks of different tiers have no addresses in common", serves)
             .rule(CONTRADICTING_TIER, "A workload's tier is its network's", serves)
             .looks_at(&self.label)
-            .needs(&[View::Attached, View::SameSegment, View::Reaches])
+            .needs(&needs)
             .schema(SCHEMA)
     }
 
     fn configure(settings: Node<'_>, faults: &mut Faults) -> Self {
         let mut policy = Self::default();
-        let Some(settings) = settings.object(&["label", "allowed_pairs"], faults) else { return policy };
+        let Some(settings) = settings.object(&["label", "allowed_pairs", "overlapping_subnets"], faults) else { return policy };
         if let Some(label) = settings.get("label").and_then(|l| l.text(faults)) {
             policy.label = label.into();
+        }
+        if let Some(may) = settings.get("overlapping_subnets").and_then(|o| o.choice(&[("deny", false), ("allow", true)], faults)) {
+            policy.may_overlap = may;
         }
         for pair in settings.get("allowed_pairs").and_then(|p| p.list(faults)).unwrap_or_default() {
             let Some(tiers) = pair.list(faults) else { continue };
@@ -123,7 +136,9 @@ impl TierIsolation {
         let tier = label(&network.labels, &self.label);
         let who = ["network ", &network.name, " (", &tier_name(tier), ")"].concat();
         let field = if network.parent.is_some() { "parent".into() } else { label_field("labels", &self.label) };
-        self.beside(request, tier, &who, &field, |_| true)
+        let mut violations = self.beside(request, tier, &who, &field, |_| true);
+        violations.extend(self.overlapping(request, tier, &who, "subnets", |_| true));
+        violations
     }
 
     /// The workload as it would be, on its network, beside what is there and what else it is attached to.
@@ -133,7 +148,7 @@ impl TierIsolation {
         let own = label(&workload.labels, &self.label);
         let tier = own.or(networks);
         let field = label_field("workload.labels", &self.label);
-        let who = ["workload ", if workload.name.is_empty() { &workload.id } else { &workload.name }, " (", &tier_name(tier), ")"].concat();
+        let who = ["workload ", workload_name(workload), " (", &tier_name(tier), ")"].concat();
         let mut violations = Vec::new();
 
         if let (Some(own), Some(networks)) = (own, networks)
@@ -162,7 +177,19 @@ impl TierIsolation {
         // network when it was made.
         let is_somebody = |g: &Group| g.endpoints > 0 || self.tier(&g.workload_labels, &g.network_labels).is_some();
         violations.extend(self.beside(request, tier, &who, &field, is_somebody));
+        violations.extend(self.overlapping(request, tier, &who, &field, is_somebody));
         violations
+    }
+
+    /// Who has addresses in common on another segment. Nobody is shown where that is allowed.
+    fn overlapping(&self, request: &Request, tier: Tier<'_>, who: &str, field: &str, counts: impl Fn(&Group) -> bool) -> Vec<Violation> {
+        let strangers = self.strangers(tier, request.overlapping.iter().filter(|g| counts(g)));
+        let found = strangers.iter().map(|other| {
+            let message = [who, " would have addresses in common with ", &residents(other)].concat();
+            let remedy = ["use a subnet for ", &tier_name(tier), " that no other tier uses", &self.or_allow(tier, other.tier)].concat();
+            violation(OVERLAPPING_SUBNET, message).field(field).remedy(remedy)
+        });
+        found.collect()
     }
 
     /// Who shares the segment, and who reaches or is reached.

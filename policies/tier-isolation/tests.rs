@@ -1,80 +1,46 @@
-use super::*;
+#[path = "../testing.rs"]
+mod testing;
 
-fn labels(tier: &str) -> Vec<Label> {
-    let one = |value: &str| Label { key: "tier".into(), value: value.into(), provenance: Provenance::Asserted };
-    if tier.is_empty() { Vec::new() } else { vec![one(tier)] }
+use super::*;
+use testing::*;
+
+type Tested = TierIsolation;
+
+fn tier(value: &str) -> Vec<(&str, &str)> {
+    if value.is_empty() { vec![] } else { vec![("tier", value)] }
 }
 
 /// Residents: tier of the network, tier of the workloads (empty for none), how many networks and endpoints.
 fn group(network: &str, workload: &str, networks: u32, endpoints: u32) -> Group {
     let examples = vec![format!("{}{}-1", if network.is_empty() { "any" } else { network }, workload)];
-    Group { network_labels: labels(network), workload_labels: labels(workload), networks, endpoints, examples }
+    Group { network_labels: labels(&tier(network)), workload_labels: labels(&tier(workload)), networks, endpoints, examples }
 }
 
-fn create(tier: &str, parent: Option<&str>, vlan: Option<u16>) -> Request {
-    Request {
-        operation: Operation::CreateNetwork,
-        caller: Caller { name: "root".into(), groups: vec![], door: "rest".into(), networks: 0 },
-        change: Change { reason: None, ticket: None, approved_by: None },
-        network: Network {
-            name: "n".into(),
-            mode: Mode::L2,
-            parent: parent.map(Into::into),
-            fabric: parent.map(|_| "default".into()),
-            vlan,
-            internal: parent.is_none(),
-            subnets: vec![],
-            labels: labels(tier),
-            endpoints: 0,
-            facts: vec![],
-        },
-        network_before: None,
-        workload: None,
-        workload_before: None,
-        addresses: vec![],
-        same_segment: vec![],
-        reaches: vec![],
-        overlapping: vec![],
-        facts: vec![],
-    }
+fn network(of: &str, parent: Option<&str>, vlan: Option<u16>) -> Request {
+    create("n", &tier(of), parent, vlan)
 }
 
-fn attach(network: &str, workload: &str) -> Request {
-    let workload =
-        Workload { id: "w-1".into(), name: "w".into(), labels: labels(workload), capabilities: None, attached: vec![], facts: vec![] };
-    let mut request = create(network, Some("eth0.30"), Some(30));
-    request.operation = Operation::Attach;
-    request.workload = Some(workload);
+/// A workload that joins a network on VLAN 30, where nobody else is.
+fn join(network_tier: &str, workload: &str) -> Request {
+    let mut request = attach(network(network_tier, Some("eth0.30"), Some(30)), &tier(workload));
     // The network itself is a resident of its segment.
-    request.same_segment = vec![group(network, "", 1, 0)];
+    request.same_segment = vec![group(network_tier, "", 1, 0)];
     request
-}
-
-fn policy(settings: &str) -> TierIsolation {
-    configured(settings).unwrap_or_else(|e| panic!("{settings}: {e:?}"))
-}
-
-/// The rules that are violated; empty where it is allowed.
-fn rules(settings: &str, request: &Request) -> Vec<String> {
-    let opinion = policy(settings).evaluate(request);
-    assert_eq!(opinion.outcome == Outcome::Deny, !opinion.violations.is_empty());
-    assert_ne!(opinion.outcome, Outcome::NotApplicable);
-    opinion.violations.into_iter().map(|v| v.rule).collect()
 }
 
 #[test]
 fn nobody_else_there_is_allowed() {
     for tier in ["", "web"] {
-        assert!(rules("{}", &create(tier, None, None)).is_empty());
-        assert!(rules("{}", &attach(tier, tier)).is_empty());
-        assert!(rules("{}", &attach(tier, "")).is_empty(), "a workload without the label has its network's tier");
+        assert!(rules("{}", &network(tier, None, None)).is_empty());
+        assert!(rules("{}", &join(tier, tier)).is_empty());
+        assert!(rules("{}", &join(tier, "")).is_empty(), "a workload without the label has its network's tier");
     }
 }
 
 #[test]
 fn networks_of_different_tiers_share_no_segment() {
     for (ours, theirs, is_fine) in [("web", "web", true), ("web", "cards", false), ("", "", true), ("", "web", false), ("web", "", false)] {
-        let mut request = create(ours, Some("eth0.30"), Some(30));
+        let mut request = network(ours, Some("eth0.30"), Some(30));
         request.same_segment = vec![group(theirs, "", 1, 0)];
         let wanted: &[&str] = if is_fine { &[] } else { &[SHARED_SEGMENT] };
         assert_eq!(rules("{}", &request), wanted, "{ours:?} beside {theirs:?}");
@@ -85,7 +51,7 @@ fn networks_of_different_tiers_share_no_segment() {
 fn a_workloads_own_label_is_its_tier_and_else_its_networks() {
     for (network, workload, is_fine) in [("web", "", true), ("", "web", true), ("cards", "", false), ("", "cards", false), ("", "", false)]
     {
-        let mut request = attach("web", "");
+        let mut request = join("web", "");
         request.same_segment.push(group(network, workload, 0, 1));
         let wanted: &[&str] = if is_fine { &[] } else { &[SHARED_SEGMENT] };
         assert_eq!(rules("{}", &request), wanted, "beside a workload {workload:?} of a network {network:?}");
@@ -94,19 +60,19 @@ fn a_workloads_own_label_is_its_tier_and_else_its_networks() {
 
 #[test]
 fn a_tier_may_come_with_the_workload_into_an_empty_network() {
-    assert!(rules("{}", &attach("", "web")).is_empty());
-    let mut request = attach("", "web");
+    assert!(rules("{}", &join("", "web")).is_empty());
+    let mut request = join("", "web");
     request.same_segment.push(group("", "cards", 0, 1));
     assert_eq!(rules("{}", &request), [SHARED_SEGMENT], "but not beside another one");
-    let mut request = attach("", "web");
+    let mut request = join("", "web");
     request.same_segment = vec![group("", "", 1, 1)];
     assert_eq!(rules("{}", &request), [SHARED_SEGMENT], "nor beside who has none");
 }
 
 #[test]
 fn a_workload_may_not_contradict_its_network() {
-    assert_eq!(rules("{}", &attach("web", "cards")), [CONTRADICTING_TIER, SHARED_SEGMENT]);
-    let mut request = attach("web", "cards");
+    assert_eq!(rules("{}", &join("web", "cards")), [CONTRADICTING_TIER, SHARED_SEGMENT]);
+    let mut request = join("web", "cards");
     request.same_segment.clear();
     let pairs = r#"{"allowed_pairs":[["web","cards"]]}"#;
     assert_eq!(rules(pairs, &request), [CONTRADICTING_TIER], "not even where the two may share");
@@ -115,7 +81,7 @@ fn a_workload_may_not_contradict_its_network() {
 #[test]
 fn a_workload_may_not_join_two_tiers() {
     for (elsewhere, is_fine) in [("web", true), ("cards", false), ("", false)] {
-        let mut request = attach("web", "");
+        let mut request = join("web", "");
         if let Some(workload) = &mut request.workload {
             workload.attached = vec![group(elsewhere, "", 0, 1)];
         }
@@ -126,10 +92,10 @@ fn a_workload_may_not_join_two_tiers() {
 
 #[test]
 fn what_is_reached_counts_like_what_is_shared() {
-    let mut request = create("web", Some("eth0"), None);
+    let mut request = network("web", Some("eth0"), None);
     request.reaches = vec![group("cards", "", 1, 3), group("web", "", 1, 0)];
     assert_eq!(rules("{}", &request), [REACHES]);
-    let mut request = attach("cards", "");
+    let mut request = join("cards", "");
     request.reaches = vec![group("web", "", 1, 0), group("", "app", 0, 1)];
     assert_eq!(rules("{}", &request), [REACHES, REACHES], "one for each tier");
 }
@@ -138,7 +104,7 @@ fn what_is_reached_counts_like_what_is_shared() {
 fn allowed_pairs_hold_in_both_orders_and_for_these_two_only() {
     let pairs = r#"{"allowed_pairs":[["web","app"]]}"#;
     for (ours, theirs, is_fine) in [("web", "app", true), ("app", "web", true), ("web", "db", false), ("app", "", false)] {
-        let mut request = create(ours, Some("eth0"), None);
+        let mut request = network(ours, Some("eth0"), None);
         request.same_segment = vec![group(theirs, "", 1, 0)];
         request.reaches = vec![group(theirs, "", 1, 0)];
         let wanted: &[&str] = if is_fine { &[] } else { &[SHARED_SEGMENT, REACHES] };
@@ -149,67 +115,92 @@ fn allowed_pairs_hold_in_both_orders_and_for_these_two_only() {
 #[test]
 fn removals_are_none_of_its_business() {
     for operation in [Operation::DeleteNetwork, Operation::Detach] {
-        let mut request = attach("web", "cards");
+        let mut request = join("web", "cards");
         request.operation = operation;
         assert_eq!(policy("{}").evaluate(&request).outcome, Outcome::NotApplicable);
     }
 }
 
 #[test]
-fn another_label_may_hold_the_tier() {
-    let zone = |value: &str| vec![Label { key: "example.org/zone".into(), value: value.into(), provenance: Provenance::Asserted }];
-    let settings = r#"{"label":"example.org/zone"}"#;
-    let mut request = attach("web", "cards");
-    assert!(rules(settings, &request).is_empty());
-    request.network.labels = zone("a");
-    if let Some(workload) = &mut request.workload {
-        workload.labels = zone("b");
+fn networks_of_different_tiers_have_no_addresses_in_common() {
+    let pairs = r#"{"allowed_pairs":[["web","app"]]}"#;
+    for (ours, theirs, is_fine) in [("web", "web", true), ("web", "cards", false), ("", "", true), ("", "web", false), ("web", "app", true)]
+    {
+        let mut request = network(ours, Some("eth0.30"), Some(30));
+        request.overlapping = vec![group(theirs, "", 1, 0)];
+        let wanted: &[&str] = if is_fine { &[] } else { &[OVERLAPPING_SUBNET] };
+        assert_eq!(rules(pairs, &request), wanted, "{ours:?} overlaps {theirs:?}");
     }
-    let opinion = policy(settings).evaluate(&request);
-    assert_eq!(opinion.violations[0].field.as_deref(), Some("workload.labels[\"example.org/zone\"]"));
+    let mut request = join("", "web");
+    request.overlapping = vec![group("", "", 1, 0), group("", "web", 0, 3)];
+    assert!(rules("{}", &request).is_empty(), "a network without tier and endpoints of its own is nobody yet");
+    request.overlapping.push(group("", "cards", 0, 1));
+    assert_eq!(rules("{}", &request), [OVERLAPPING_SUBNET], "a workload's own tier counts");
+}
+
+#[test]
+fn where_addresses_in_common_are_allowed_nobody_is_shown() {
+    assert!(policy("{}").describe().needs.contains(&View::Overlapping));
+    assert!(policy(r#"{"overlapping_subnets":"deny"}"#).describe().needs.contains(&View::Overlapping));
+    let needs = policy(r#"{"overlapping_subnets":"allow"}"#).describe().needs;
+    assert!(needs.len() == 3 && !needs.contains(&View::Overlapping));
+}
+
+#[test]
+fn another_label_may_hold_the_tier() {
+    let settings = r#"{"label":"example.org/zone"}"#;
+    let mut request = join("web", "cards");
+    assert!(rules(settings, &request).is_empty());
+    request.network.labels = labels(&[("example.org/zone", "a")]);
+    if let Some(workload) = &mut request.workload {
+        workload.labels = labels(&[("example.org/zone", "b")]);
+    }
+    assert!(told(settings, &request)[0].starts_with("workload.labels[\"example.org/zone\"] | "));
     assert_eq!(policy(settings).describe().label_keys, ["example.org/zone"]);
 }
 
 #[test]
 fn messages_tell_a_stranger_what_is_wrong_and_what_to_do() {
-    let mut request = create("cards", Some("eth0.30"), Some(30));
+    let mut request = network("cards", Some("eth0.30"), Some(30));
     request.same_segment = vec![group("web", "", 2, 3)];
-    let found = policy("{}").evaluate(&request).violations.remove(0);
+    request.overlapping = vec![group("", "", 1, 0)];
     assert_eq!(
-        found.message,
-        "network n (tier cards) would share the segment of eth0.30 (VLAN 30) with tier web: 2 networks and 3 endpoints there, such as web-1"
+        told("{}", &request),
+        [
+            "parent | network n (tier cards) would share the segment of eth0.30 (VLAN 30) with tier web: \
+             2 networks and 3 endpoints there, such as web-1 | \
+             use a segment of its own for tier cards: another VLAN of the trunk, or no parent; \
+             or have the pair [\"cards\", \"web\"] put into the policy's allowed_pairs",
+            "subnets | network n (tier cards) would have addresses in common with untiered: 1 network there, such as any-1 | \
+             use a subnet for tier cards that no other tier uses; or give what is untiered the label tier",
+        ]
     );
-    assert_eq!(found.field.as_deref(), Some("parent"));
     assert_eq!(
-        found.remedy.as_deref(),
-        Some(
-            "use a segment of its own for tier cards: another VLAN of the trunk, or no parent; \
-             or have the pair [\"cards\", \"web\"] put into the policy's allowed_pairs"
-        )
+        told("{}", &join("web", "cards"))[0],
+        "workload.labels.tier | the workload says that its tier is cards, but network n is of tier web | \
+         attach it to a network of tier cards, or leave the label away and let it be of tier web"
     );
 
-    let found = policy("{}").evaluate(&attach("web", "cards")).violations.remove(0);
-    assert_eq!(found.message, "the workload says that its tier is cards, but network n is of tier web");
-    assert_eq!(found.field.as_deref(), Some("workload.labels.tier"));
-    assert_eq!(found.remedy.as_deref(), Some("attach it to a network of tier cards, or leave the label away and let it be of tier web"));
-
-    let mut request = attach("web", "");
+    let mut request = join("web", "");
     if let Some(workload) = &mut request.workload {
         workload.attached = vec![group("cards", "", 0, 1)];
     }
-    let found = policy("{}").evaluate(&request).violations.remove(0);
     assert_eq!(
-        found.message,
-        "workload w (tier web) is attached to tier cards already (network cards-1): it would be a bridge between the two"
+        told("{}", &request),
+        ["workload.labels.tier | workload w-1 (tier web) is attached to tier cards already (network cards-1): \
+          it would be a bridge between the two | \
+          detach it there first, or use a workload of its own for tier web; \
+          or have the pair [\"web\", \"cards\"] put into the policy's allowed_pairs"]
     );
 
-    let mut request = create("web", Some("eth0"), None);
+    let mut request = network("web", Some("eth0"), None);
     request.reaches = vec![group("cards", "", 1, 0)];
-    let found = policy("{}").evaluate(&request).violations.remove(0);
     assert_eq!(
-        found.message,
-        "network n (tier web) could send tagged frames from the untagged segment of eth0 into VLANs with tier cards: \
-         1 network there, such as cards-1"
+        told("{}", &request),
+        ["parent | network n (tier web) could send tagged frames from the untagged segment of eth0 into VLANs with tier cards: \
+          1 network there, such as cards-1 | \
+          leave the parent's shield on, use mode l3, or a tagged parent such as eth0.30; \
+          or have the pair [\"web\", \"cards\"] put into the policy's allowed_pairs"]
     );
 }
 
@@ -218,15 +209,19 @@ fn settings_are_refused_with_all_their_faults() {
     for good in ["{}", r#"{"label":"zone"}"#, r#"{"allowed_pairs":[]}"#, r#"{"allowed_pairs":[["a","b"],["b","c"]]}"#] {
         policy(good);
     }
-    let fields = |settings: &str| {
-        let faults = configured::<TierIsolation>(settings).expect_err(settings);
-        faults.into_iter().map(|f| f.field.unwrap_or_default()).collect::<Vec<_>>()
-    };
-    assert_eq!(fields("null"), [""]);
-    assert_eq!(fields("[]"), [""]);
-    assert_eq!(fields("{"), [""]);
+    for bad in ["null", "[]", "{"] {
+        assert_eq!(faults(bad).len(), 1, "{bad}");
+    }
     assert_eq!(
-        fields(r#"{"labels":"x","label":"","allowed_pairs":[["a"],["a",1],"b",["a","b","c"]]}"#),
-        ["labels", "label", "allowed_pairs[0]", "allowed_pairs[1][1]", "allowed_pairs[2]", "allowed_pairs[3]"]
+        faults(r#"{"labels":"x","label":"","allowed_pairs":[["a"],["a",1],"b",["a","b","c"]],"overlapping_subnets":"warn"}"#),
+        [
+            "labels | is not a known field | known are label, allowed_pairs, overlapping_subnets",
+            "label | is an empty text | a text",
+            "overlapping_subnets | is warn | deny or allow",
+            "allowed_pairs[0] | names 1 tiers | two tiers that may share, such as [\"web\", \"app\"]",
+            "allowed_pairs[1][1] | is a number | a text",
+            "allowed_pairs[2] | is a text | a list",
+            "allowed_pairs[3] | names 3 tiers | two tiers that may share, such as [\"web\", \"app\"]",
+        ]
     );
 }

@@ -81,7 +81,7 @@ impl Policy for VlanAllowList {
             }
             Operation::Attach | Operation::ChangeWorkload => {
                 let own = request.workload.as_ref().and_then(|w| label(&w.labels, &self.label));
-                let name = request.workload.as_ref().map_or("", |w| if w.name.is_empty() { &w.id } else { &w.name });
+                let name = request.workload.as_ref().map_or("", workload_name);
                 let who = ["workload ", name, " on network ", &network.name].concat();
                 Opinion::deny(self.check(network, own.or(networks_tier), &who, &label_field("workload.labels", &self.label)))
             }

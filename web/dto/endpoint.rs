@@ -4,6 +4,7 @@ use super::labels;
 use crate::fields::{self, Fields, Read};
 use crate::parts::NetnsWish;
 use crate::time::rfc3339;
+use bulkhead_core::capabilities::Capabilities;
 use bulkhead_core::endpoint::{Endpoint, EndpointState};
 use bulkhead_core::names::{LinkName, Name};
 use bulkhead_core::policy::Provenance;
@@ -81,6 +82,11 @@ pub struct WorkloadWishBody {
     /// Its labels; left out, those on record for this namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<BTreeMap<String, String>>,
+    /// The Linux capabilities of its processes, as far as you know them: policies may ask. Left out, those on record for this
+    /// namespace, or unknown ones.
+    #[schema(example = json!(["NET_RAW"]), max_items = 64)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Vec<String>>,
 }
 
 /// An attach as read: the namespace is yet to be opened.
@@ -136,8 +142,9 @@ fn workload(value: Value) -> Read<WorkloadWish> {
     let id = body.optional("id", fields::short_text);
     let name = body.optional("name", fields::short_text);
     let labels = body.optional("labels", fields::labels);
+    let capabilities = body.optional("capabilities", |value| Capabilities::of(&fields::list(fields::text)(value)?));
     let faults = body.finish();
-    if faults.is_empty() { Ok(WorkloadWish { id, name, labels }) } else { Err(faults) }
+    if faults.is_empty() { Ok(WorkloadWish { id, name, labels, capabilities }) } else { Err(faults) }
 }
 
 /// An endpoint.
@@ -207,6 +214,9 @@ pub struct WorkloadBody {
     pub labels: BTreeMap<String, String>,
     /// Where the labels come from: `asserted`, `runtime` or `unknown`.
     pub provenance: String,
+    /// The Linux capabilities of its processes, as its client asserts them; null: nobody said.
+    #[schema(example = json!(["NET_RAW"]))]
+    pub capabilities: Option<Vec<String>>,
 }
 
 /// A network namespace.
@@ -299,6 +309,7 @@ pub fn show(state: &State, endpoint: &Endpoint) -> EndpointBody {
             name: endpoint.workload.name.clone(),
             labels: labels(&endpoint.workload.labels),
             provenance: provenance(endpoint.workload.provenance).to_owned(),
+            capabilities: endpoint.workload.capabilities.map(Vec::from),
         },
         namespace: NamespaceBody {
             cookie: endpoint.netns.id.cookie.to_string(),

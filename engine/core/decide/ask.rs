@@ -4,7 +4,6 @@ use super::Basis;
 use crate::caller::Caller;
 use crate::endpoint::Endpoint;
 use crate::host::VlanId;
-use crate::ipam::overlap;
 use crate::names::Labels;
 use crate::network::{Network, ShieldWish};
 use crate::parent::{Parent, ParentKind};
@@ -13,10 +12,9 @@ use crate::policy::{
 };
 use crate::record::Edit;
 use crate::request::Asked;
-use crate::segment::{EXAMPLES_MAX, Fabric, GroupKey, Residents, Segment};
+use crate::segment::{EXAMPLES_MAX, Fabric, GroupKey, Reach, Residents, Segment, reach};
 use crate::state::State;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// Asks every policy in scope about an operation on a network.
 pub fn about_network(basis: Basis<'_>, asked: &Asked, operation: Operation, network: &Network, parent: &Parent) -> Vec<Heard> {
@@ -120,16 +118,15 @@ pub(crate) fn question(
     let state = basis.state;
     let same_segment = if needs(View::SameSegment) { groups(&keys, state.residents(&segment)) } else { Vec::new() };
     let reaches = if needs(View::Reaches) {
-        // The shield of a parent that comes with this network is not up yet; its plan puts it up before the first link.
-        let is_new = state.parent(parent.id).is_none();
-        let bypassed = parent.find(basis.host).is_some_and(|l| l.shield.bypassed_by.is_some());
-        let shielded = network.shield == ShieldWish::On && if is_new { !bypassed } else { parent.is_shielded(basis.host) };
-        let reached = state.reached(&segment, network.mode, shielded, |p| p.is_shielded(basis.host));
-        groups(&keys, reached.iter().flat_map(|s| state.residents(s)))
+        groups(&keys, reached(basis, network, parent).iter().flat_map(|s| state.residents(s)))
     } else {
         Vec::new()
     };
-    let overlapping = if needs(View::Overlapping) { overlapping(basis, network, parent, &keys) } else { Vec::new() };
+    let overlapping = if needs(View::Overlapping) {
+        groups(&keys, overlapping_networks(state, network).flat_map(|n| state.residents_of(n.id)))
+    } else {
+        Vec::new()
+    };
     Question {
         operation,
         caller: CallerView {
@@ -153,16 +150,21 @@ pub(crate) fn question(
 
 /// The segments that `network` reaches or that reach it.
 pub(super) fn reached(basis: Basis<'_>, network: &Network, parent: &Parent) -> Vec<Segment> {
-    let shielded = network.shield == ShieldWish::On && parent.is_shielded(basis.host);
+    let shielded = is_shielded(basis, network, parent);
     basis.state.reached(&parent.segment(), network.mode, shielded, |p| p.is_shielded(basis.host))
 }
 
-/// Networks elsewhere whose subnets overlap those of `network`.
+/// Networks whose subnets overlap those of `network`. All of them are elsewhere: on one segment no two networks may overlap.
 pub(super) fn overlapping_networks<'a>(state: &'a State, network: &'a Network) -> impl Iterator<Item = &'a Arc<Network>> {
-    let overlaps = move |other: &&Arc<Network>| {
-        other.id != network.id && other.subnets.iter().any(|o| network.subnets.iter().any(|n| overlap(&o.cidr, &n.cidr)))
-    };
-    state.networks().filter(overlaps)
+    state.overlapping(network.subnets.iter().map(|s| &s.cidr)).filter(|other| other.id != network.id)
+}
+
+/// Whether the network's parent is shielded once the network is there.
+fn is_shielded(basis: Basis<'_>, network: &Network, parent: &Parent) -> bool {
+    // The shield of a parent that comes with this network is not up yet; its plan puts it up before the first link.
+    let is_new = basis.state.parent(parent.id).is_none();
+    let bypassed = parent.find(basis.host).is_some_and(|l| l.shield.bypassed_by.is_some());
+    network.shield == ShieldWish::On && if is_new { !bypassed } else { parent.is_shielded(basis.host) }
 }
 
 fn network_view(basis: Basis<'_>, network: &Network, parent: &Parent) -> NetworkView {
@@ -191,7 +193,10 @@ fn network_view(basis: Basis<'_>, network: &Network, parent: &Parent) -> Network
             .collect(),
         labels: labels(&network.labels, Provenance::Asserted),
         endpoints: u32::try_from(basis.state.endpoint_count(network.id)).unwrap_or(u32::MAX),
-        facts: Vec::new(),
+        facts: match reach(&parent.segment(), network.mode, is_shielded(basis, network, parent)) {
+            Reach::EveryVlan(_) => vec![fact("reaches", "every-vlan", Provenance::Runtime)],
+            Reach::None => Vec::new(),
+        },
     }
 }
 
@@ -209,31 +214,11 @@ fn workload_view(basis: Basis<'_>, endpoint: &Endpoint, keys: &BTreeSet<String>,
         id: workload.id.clone(),
         name: workload.name.clone(),
         labels: labels(&workload.labels, workload.provenance),
-        capabilities: None,
+        capabilities: workload.capabilities.map(Vec::from),
         attached: groups(keys, residents.iter().map(|(k, r)| (k, r))),
-        facts: Vec::new(),
+        // The only door there is hands on what its client says.
+        facts: workload.capabilities.iter().map(|_| fact("capabilities", "reported", Provenance::Asserted)).collect(),
     }
-}
-
-/// Networks elsewhere whose subnets overlap.
-fn overlapping(basis: Basis<'_>, network: &Network, parent: &Parent, keys: &BTreeSet<String>) -> Vec<Group> {
-    let segment = parent.segment();
-    let overlaps = |other: &&Arc<Network>| {
-        other.id != network.id
-            && basis.state.segment_of(other).as_ref() != Some(&segment)
-            && other.subnets.iter().any(|o| network.subnets.iter().any(|n| overlap(&o.cidr, &n.cidr)))
-    };
-    let found: Vec<(GroupKey, Residents)> = basis
-        .state
-        .networks()
-        .filter(overlaps)
-        .map(|n| {
-            let key = GroupKey { network: n.labels.clone(), workload: Labels::default() };
-            let endpoints = u32::try_from(basis.state.endpoint_count(n.id)).unwrap_or(u32::MAX);
-            (key, Residents { networks: 1, endpoints, examples: vec![n.name.to_string()] })
-        })
-        .collect();
-    groups(keys, found.iter().map(|(k, r)| (k, r)))
 }
 
 /// Residents grouped by the keys that one policy looks at: sums of the state's finer groups.
@@ -256,6 +241,10 @@ fn groups<'a>(keys: &BTreeSet<String>, residents: impl Iterator<Item = (&'a Grou
             examples: sum.examples,
         })
         .collect()
+}
+
+fn fact(key: &str, value: &str, provenance: Provenance) -> Label {
+    Label { key: key.into(), value: value.into(), provenance }
 }
 
 fn labels(labels: &Labels, provenance: Provenance) -> Vec<Label> {

@@ -2,6 +2,7 @@
 
 use super::{Basis, Decided, Effect, Matter, Object, ask, conclude, find_network};
 use crate::caller::ungranted;
+use crate::capabilities::Capabilities;
 use crate::endpoint::{Assigned, Endpoint, EndpointState, Workload};
 use crate::host::{Host, Mode};
 use crate::ids::{EndpointId, Ids, PlanId};
@@ -150,6 +151,9 @@ fn repeat(state: &State, network: &Network, wish: &Attach) -> Result<Option<Deci
     if let Some(labels) = wish.workload.labels.as_ref().filter(|l| **l != there.workload.labels) {
         differs("workload.labels", labels_text(&there.workload.labels), labels_text(labels));
     }
+    if wish.workload.capabilities.is_some() && wish.workload.capabilities != there.workload.capabilities {
+        differs("workload.capabilities", capabilities_text(there.workload.capabilities), capabilities_text(wish.workload.capabilities));
+    }
     faults.finish()?;
     Ok(Some(Decided::Already(Object::Endpoint(there.id))))
 }
@@ -158,7 +162,11 @@ fn labels_text(labels: &Labels) -> String {
     if labels.is_empty() { "no labels".into() } else { labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(", ") }
 }
 
-/// One namespace is one workload: another id or other labels than on record are refused.
+fn capabilities_text(capabilities: Option<Capabilities>) -> String {
+    capabilities.map_or("unknown ones".into(), |c| c.to_string())
+}
+
+/// One namespace is one workload: another id, other labels or capabilities than on record are refused.
 fn workload(basis: Basis<'_>, asked: &Asked, wish: &Attach, faults: &mut Faults) -> Result<Workload, Refusal> {
     let known = basis.state.in_netns(wish.netns.id).next().map(|e| &e.workload);
     let labels = wish.workload.labels.clone().or_else(|| known.map(|k| k.labels.clone())).unwrap_or_default();
@@ -170,6 +178,10 @@ fn workload(basis: Basis<'_>, asked: &Asked, wish: &Attach, faults: &mut Faults)
             let wrong = format!("{} are not the labels on record: {}", labels_text(&labels), labels_text(&known.labels));
             faults.conflict("workload.labels", wrong, "the recorded labels, or none");
         }
+        if wish.workload.capabilities.is_some() && wish.workload.capabilities != known.capabilities {
+            let (asked, is) = (capabilities_text(wish.workload.capabilities), capabilities_text(known.capabilities));
+            faults.conflict("workload.capabilities", format!("{asked} are not those on record: {is}"), "the recorded ones, or nothing");
+        }
         return Ok(Workload { name: wish.workload.name.clone().unwrap_or_else(|| known.name.clone()), ..known.clone() });
     }
     let unasserted = ungranted(&basis.settings.grants, &asked.caller, &labels);
@@ -179,7 +191,7 @@ fn workload(basis: Basis<'_>, asked: &Asked, wish: &Attach, faults: &mut Faults)
     let id = wish.workload.id.clone().unwrap_or_else(|| format!("netns-{}", wish.netns.id.cookie));
     let name = wish.workload.name.clone().or_else(|| wish.name.as_ref().map(ToString::to_string)).unwrap_or_else(|| id.clone());
     let provenance = if labels.is_empty() { Provenance::Unknown } else { Provenance::Asserted };
-    Ok(Workload { id, name, labels, provenance })
+    Ok(Workload { id, name, labels, provenance, capabilities: wish.workload.capabilities })
 }
 
 /// The addresses asked for, and one of each further family that the network has.

@@ -3,6 +3,7 @@
 
 mod common;
 use bulkhead_core::caller::Grant;
+use bulkhead_core::capabilities::Capabilities;
 use bulkhead_core::decide::{Decided, Object};
 use bulkhead_core::endpoint::EndpointState;
 use bulkhead_core::faults::record_faults;
@@ -99,14 +100,26 @@ fn a_repeat_is_answered_and_a_different_request_is_told_what_differs() {
 fn one_namespace_is_one_workload() {
     let mut w = world_with("db", "192.168.1.0/24");
     w.ask(Request::CreateNetwork(create("other"))).unwrap();
-    let tier = |t: &'static str| WorkloadWish { id: Some("w".into()), name: None, labels: Some(Labels::from([("tier", t)])) };
+    let has = |names: &[&str]| Capabilities::of(&names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>()).ok();
+    let tier = |t: &'static str| WorkloadWish {
+        id: Some("w".into()),
+        labels: Some(Labels::from([("tier", t)])),
+        capabilities: has(&["NET_RAW"]),
+        ..WorkloadWish::default()
+    };
     w.ask(Request::Attach(Attach { workload: tier("db"), ..attach("db", 5) })).unwrap();
     let second = Attach { interface: LinkName::new("eth1").unwrap(), ..attach("other", 5) };
     let told = faults(w.decide(Request::Attach(Attach { workload: tier("web"), ..second.clone() })));
     assert!(told[0].starts_with("workload.labels: tier=web are not the labels on record: tier=db"), "{told:?}");
+    for (other, text) in [(has(&[]), "no capabilities"), (has(&["NET_ADMIN", "NET_RAW"]), "NET_ADMIN, NET_RAW")] {
+        let workload = WorkloadWish { capabilities: other, ..WorkloadWish::default() };
+        let told = faults(w.decide(Request::Attach(Attach { workload, ..second.clone() })));
+        assert_eq!(told, [format!("workload.capabilities: {text} are not those on record: NET_RAW; the recorded ones, or nothing")]);
+    }
     let outcome = w.ask(Request::Attach(second)).unwrap();
-    let endpoint = endpoint_of(&outcome, &w.state);
-    assert_eq!(endpoint.workload.labels, Labels::from([("tier", "db")]), "nothing asserted: the recorded ones");
+    let workload = &endpoint_of(&outcome, &w.state).workload;
+    assert_eq!(workload.labels, Labels::from([("tier", "db")]), "nothing asserted: the recorded ones");
+    assert_eq!(workload.capabilities, has(&["NET_RAW"]));
 }
 
 #[test]

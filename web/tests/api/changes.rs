@@ -37,7 +37,7 @@ fn a_network_and_its_endpoints_come_and_go() {
 
     let attach = json!({
         "namespace": {"path": "/run/netns/a"}, "interface": "net0", "name": "ipv1", "addresses": ["192.168.1.10"],
-        "workload": {"id": "w1", "name": "db-1", "labels": {"tier": "db"}}
+        "workload": {"id": "w1", "name": "db-1", "labels": {"tier": "db"}, "capabilities": ["CAP_NET_RAW"]}
     });
     let endpoints = "/v1/networks/db_net_ipv/endpoints";
     let answer = client.post(endpoints, &attach);
@@ -58,7 +58,10 @@ fn a_network_and_its_endpoints_come_and_go() {
             json!(4)
         ]
     );
-    assert_eq!(endpoint["workload"], json!({"id": "w1", "name": "db-1", "labels": {"tier": "db"}, "provenance": "asserted"}));
+    assert_eq!(
+        endpoint["workload"],
+        json!({"id": "w1", "name": "db-1", "labels": {"tier": "db"}, "provenance": "asserted", "capabilities": ["NET_RAW"]})
+    );
     assert_eq!(endpoint["namespace"]["named"], "/run/netns/a");
     assert_eq!(endpoint["routes"], json!([{"destination": "0.0.0.0/0", "via": "192.168.1.1"}]));
 

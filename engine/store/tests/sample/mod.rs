@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "shared by several programs, each of which uses a part")]
 
 use bulkhead_core::caller::Caller;
+use bulkhead_core::capabilities::Capabilities;
 use bulkhead_core::endpoint::{Assigned, Endpoint, EndpointState, Netns, NetnsId, Workload};
 use bulkhead_core::event::Event;
 use bulkhead_core::evidence::{JudgedBy, PlanEnd, SinceBoot};
@@ -118,6 +119,7 @@ pub fn endpoint(n: u64, network: u64, addresses: Vec<Assigned>, state: EndpointS
             name: format!("postgres-{n}"),
             labels: Labels::from([("tier", "db"), ("app", "ledger"), ("zone", "eu-west-1a")]),
             provenance: Provenance::Asserted,
+            capabilities: n.is_multiple_of(3).then(|| Capabilities::of(&["NET_RAW".into()]).expect("a capability")),
         },
         netns: Netns {
             id: NetnsId { cookie: 1_000 + n, boot: BOOT },

@@ -1,5 +1,10 @@
 //! Patterns in which `*` is any text, and each other character itself.
 
+use crate::{Faults, Node};
+
+/// Most patterns that a message lists.
+const LISTED_MAX: usize = 8;
+
 /// Whether the whole of `text` fits `pattern`.
 pub fn fits(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
@@ -12,6 +17,30 @@ pub fn fits(pattern: &str, text: &str) -> bool {
         rest = &rest[at + part.len()..];
     }
     rest.ends_with(last)
+}
+
+/// Whether one of the patterns fits.
+pub fn fits_one(patterns: &[String], text: &str) -> bool {
+    patterns.iter().any(|p| fits(p, text))
+}
+
+/// Such as `"web"`, or `one of "web", "cards-*" (* is any text)`.
+pub fn like(patterns: &[String]) -> String {
+    let mut list: Vec<String> = patterns.iter().take(LISTED_MAX).map(|p| ["\"", p, "\""].concat()).collect();
+    let has_star = list.iter().any(|p| p.contains('*'));
+    if patterns.len() > LISTED_MAX {
+        list.push([&*(patterns.len() - LISTED_MAX).to_string(), " more"].concat());
+    }
+    [if patterns.len() == 1 { "" } else { "one of " }, &list.join(", "), if has_star { " (* is any text)" } else { "" }].concat()
+}
+
+/// Reads a list of patterns; an empty one would fit nothing.
+pub fn patterns(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<String>> {
+    let items = node.list(faults)?;
+    if items.is_empty() {
+        faults.add(node.path(), "is empty, so nothing fits", "at least one text, in which * is any text");
+    }
+    Some(items.iter().filter_map(|item| item.text(faults).map(Into::into)).collect())
 }
 
 #[cfg(test)]
