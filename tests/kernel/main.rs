@@ -6,6 +6,7 @@ mod addresses;
 mod bad_input;
 mod changes;
 mod command;
+mod builtins;
 mod crash;
 mod denial;
 mod drift;
