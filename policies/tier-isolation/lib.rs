@@ -181,9 +181,9 @@ impl TierIsolation {
         violations
     }
 
-    /// Who has addresses in common on another segment. Nobody is shown where that is allowed.
+    /// Who has addresses in common on another segment.
     fn overlapping(&self, request: &Request, tier: Tier<'_>, who: &str, field: &str, counts: impl Fn(&Group) -> bool) -> Vec<Violation> {
-        let strangers = self.strangers(tier, request.overlapping.iter().filter(|g| counts(g)));
+        let strangers = self.strangers(tier, request.overlapping.iter().filter(|g| !self.may_overlap && counts(g)));
         let found = strangers.iter().map(|other| {
             let message = [who, " would have addresses in common with ", &residents(other)].concat();
             let remedy = ["use a subnet for ", &tier_name(tier), " that no other tier uses", &self.or_allow(tier, other.tier)].concat();

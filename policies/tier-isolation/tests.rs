@@ -139,7 +139,10 @@ fn networks_of_different_tiers_have_no_addresses_in_common() {
 }
 
 #[test]
-fn where_addresses_in_common_are_allowed_nobody_is_shown() {
+fn where_addresses_in_common_are_allowed_nobody_is_asked_for_and_none_counts() {
+    let mut request = network("web", Some("eth0.30"), Some(30));
+    request.overlapping = vec![group("cards", "", 1, 0)];
+    assert!(rules(r#"{"overlapping_subnets":"allow"}"#, &request).is_empty());
     assert!(policy("{}").describe().needs.contains(&View::Overlapping));
     assert!(policy(r#"{"overlapping_subnets":"deny"}"#).describe().needs.contains(&View::Overlapping));
     let needs = policy(r#"{"overlapping_subnets":"allow"}"#).describe().needs;

@@ -55,7 +55,7 @@ fn allowed(site: &mut Site<'_>, ask: &Ask<'_>) -> Value {
 /// A policy made of a built-in module.
 fn policy(site: &mut Site<'_>, module: &str, settings: &Value) {
     let all = site.items("/v1/modules?limit=100");
-    let built_in = all.iter().find(|m| m["built_in"] == true && m["name"] == module).unwrap_or_else(|| panic!("no {module} in {all:?}"));
+    let built_in = all.iter().find(|m| m["built_in"] == true && m["description"]["name"] == module).expect(module);
     let wish = json!({"name": module, "module": text(built_in, "digest"), "settings": settings});
     let path = format!("/v1/policies/{module}");
     // Those that a fresh database enforces are there already; what loosens them says why.
@@ -294,5 +294,25 @@ fn no_raw_can_mind_shielded_parents_too() {
         policy(site, "no-raw", &json!({"on": "untagged"}));
         denied(site, ("no-raw", "raw-capability"), &Ask::Attach("n", &w, raw));
         allowed(site, &Ask::Attach("n", &w, json!({"workload": {"capabilities": []}})));
+    });
+}
+
+/// A component that was made when contract 1.0.0 was new: see its README.
+#[test]
+fn a_component_of_contract_1_0_0_still_judges() {
+    site(|site| {
+        let bytes = include_bytes!("../data/contract-1.0.0/witness.wasm");
+        let upload = site.client.send("POST", "/v1/modules", &[("content-type", "application/wasm")], bytes).unwrap();
+        assert_eq!(upload.status, 201, "{}", upload.text());
+        let digest = text(&upload.json().unwrap(), "digest");
+        let made = site.post("/v1/policies", &json!({"name": "witness", "module": digest, "settings": {"deny": "cards"}}));
+        assert_eq!(made.status, 201, "{}", made.text());
+        let answer = put(site, &network("cards", "eth0.40", "10.40.0.0/24", "cards"));
+        let rules: Vec<String> = answer.json().unwrap()["violations"].as_array().unwrap().iter().map(|v| text(v, "rule")).collect();
+        assert_eq!((answer.status, rules), (403, vec!["tier".to_owned(), "bare".to_owned()]));
+        let web = allowed(site, &network("web", "eth0.40", "10.40.0.0/24", "web"));
+        assert_eq!(web["warnings"], json!(["witness: the witness was here"]));
+        let w = site.lab.workload("w").unwrap();
+        allowed(site, &Ask::Attach("web", &w, json!({})));
     });
 }

@@ -34,8 +34,9 @@ pub fn site_with(config: &str, prepare: impl FnOnce(&Lab), test: impl FnOnce(&mu
     }
     let compiled = folder.path().join("compiled");
     copy_files(&scratch().join("bulkhead-test-compiled"), &compiled);
-    let daemon = serve.start(&lab.host).expect("a daemon");
+    let daemon = serve.start(&lab.host);
     copy_files(&compiled, &scratch().join("bulkhead-test-compiled"));
+    let daemon = daemon.expect("a daemon");
     let client = daemon.client();
     let mut site = Site { lab: &lab, daemon, client };
     test(&mut site);

@@ -1,7 +1,7 @@
 //! What a judgement costs: `cargo run --release -p bulkhead-wasm --example judge_cost`.
 //!
-//! Prints p50 and p99 in microseconds of the floor (a component that answers at once, on a fresh instance) and of both
-//! built-ins, with the limits and settings that the daemon ships with. Take ratios, not numbers, from one machine to another.
+//! Prints p50 and p99 in microseconds of the floor (a component that answers at once, on a fresh instance) and of each
+//! built-in, with the limits and settings that the daemon ships with. Take ratios, not numbers, from one machine to another.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -15,18 +15,34 @@ use std::time::Instant;
 
 const ROUNDS: usize = 20_000;
 
+/// Settings of the built-ins that give each something to look at, as a site would have them.
+const SETTINGS: [(&str, &str); 8] = [
+    ("tier-isolation", r#"{"allowed_pairs":[["web","app"],["app","db"]]}"#),
+    (
+        "subnet-rules",
+        r#"{"tiers":{"cards":{"cidrs":["10.40.0.0/16"],"prefix_length":{"min":24,"max":29},"parents":["eth0.40"],"vlans":[40]}}}"#,
+    ),
+    ("vlan-allow-list", r#"{"rules":{"cards":{"vlans":["40-49"],"parents":["eth0"]},"web":{"vlans":[30,"untagged"]}}}"#),
+    ("internal-only", r#"{"tiers":["vault","keys"]}"#),
+    ("required-labels", r#"{"networks":{"tier":["web","cards"]},"workloads":{"tier":{"values":["web","c*s"],"provenance":["asserted"]}}}"#),
+    ("quotas", r#"{"networks_per_caller":20,"endpoints_per_network":200}"#),
+    (
+        "address-reservations",
+        r#"{"reservations":[{"addresses":["10.40.0.10"],"workloads":["till-1"]},{"addresses":["10.40.0.0/28"],"labels":{"tier":["cards"]}}]}"#,
+    ),
+    ("no-raw", r#"{"on":"untagged"}"#),
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let judge = WasmJudge::new(Limits::default())?;
-    let settings = [
-        r#"{"allowed_pairs":[["web","app"],["app","db"]]}"#,
-        r#"{"tiers":{"cards":{"cidrs":["10.40.0.0/16"],"prefix_length":{"min":24,"max":29},"parents":["eth0.40"],"vlans":[40]}}}"#,
-    ];
+    let floor = ("floor: answers at once", Odd::new().bytes(), "{}");
+    let each = built_ins().map(|built_in| {
+        let settings = SETTINGS.iter().find(|(name, _)| *name == built_in.name);
+        let (_, settings) = settings.unwrap_or_else(|| panic!("no settings for {}", built_in.name));
+        (built_in.name, built_in.bytes.to_vec(), *settings)
+    });
     let mut rows = Vec::new();
-    for (name, bytes, settings) in [
-        ("floor: answers at once", Odd::new().bytes(), "{}"),
-        ("tier-isolation", built_ins()[0].bytes.to_vec(), settings[0]),
-        ("subnet-rules", built_ins()[1].bytes.to_vec(), settings[1]),
-    ] {
+    for (name, bytes, settings) in std::iter::once(floor).chain(each) {
         let begin = Instant::now();
         let module = judge.admit(&bytes)?;
         let admission = begin.elapsed();
