@@ -1,8 +1,8 @@
 //! Requests, as doors hand them in: already of core types, not yet checked against the state.
 
 use crate::caller::Caller;
-use crate::case::Suite;
 use crate::capabilities::Capabilities;
+use crate::case::Suite;
 use crate::endpoint::Netns;
 use crate::host::{Flag, Mode};
 use crate::ids::Timestamp;

@@ -7,6 +7,7 @@ mod bad_input;
 mod changes;
 mod command;
 mod builtins;
+mod changes;
 mod crash;
 mod denial;
 mod drift;

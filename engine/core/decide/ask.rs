@@ -15,6 +15,7 @@ use crate::request::Asked;
 use crate::segment::{EXAMPLES_MAX, Fabric, GroupKey, Reach, Residents, Segment, reach};
 use crate::state::State;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Asks every policy in scope about an operation on a network.
 pub fn about_network(basis: Basis<'_>, asked: &Asked, operation: Operation, network: &Network, parent: &Parent) -> Vec<Heard> {

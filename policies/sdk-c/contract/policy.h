@@ -115,6 +115,7 @@ typedef struct exports_bulkhead_policy_judge_network_t {
   exports_bulkhead_policy_judge_list_label_t   labels;
   // Endpoints on record.
   uint32_t   endpoints;
+  // `reaches`: its links reach every VLAN of the trunk (`every-vlan`), as the parent is untagged, without shield, in mode l2.
   exports_bulkhead_policy_judge_list_label_t   facts;
 } exports_bulkhead_policy_judge_network_t;
 
@@ -151,6 +152,7 @@ typedef struct exports_bulkhead_policy_judge_workload_t {
   policy_option_list_string_t   capabilities;
   // What else it is attached to, beside the network in question. View `attached`.
   exports_bulkhead_policy_judge_list_group_t   attached;
+  // `capabilities`, where these are known: its provenance says whose word they are.
   exports_bulkhead_policy_judge_list_label_t   facts;
 } exports_bulkhead_policy_judge_workload_t;
 
@@ -184,7 +186,7 @@ typedef struct exports_bulkhead_policy_judge_request_t {
   exports_bulkhead_policy_judge_list_group_t   same_segment;
   // Who is on other segments that this one can send into, or that can send into this one. View `reaches`.
   exports_bulkhead_policy_judge_list_group_t   reaches;
-  // Networks on other segments whose subnets overlap this one's. View `overlapping`.
+  // Who is on networks whose subnets overlap this one's; they are all on other segments. View `overlapping`.
   exports_bulkhead_policy_judge_list_group_t   overlapping;
   exports_bulkhead_policy_judge_list_label_t   facts;
 } exports_bulkhead_policy_judge_request_t;
