@@ -68,6 +68,8 @@ const RUST: &[File] = &[
     ("sdk/json.rs", policies!("sdk/json.rs"), false),
     ("sdk/lib.rs", policies!("sdk/lib.rs"), false),
     ("sdk/opinion.rs", policies!("sdk/opinion.rs"), false),
+    ("sdk/pattern.rs", policies!("sdk/pattern.rs"), false),
+    ("sdk/ranges.rs", policies!("sdk/ranges.rs"), false),
     ("sdk/settings.rs", policies!("sdk/settings.rs"), false),
 ];
 const JS: &[File] = &[
