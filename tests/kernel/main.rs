@@ -4,10 +4,10 @@
 
 mod addresses;
 mod bad_input;
-mod changes;
-mod command;
 mod builtins;
 mod changes;
+mod changes;
+mod command;
 mod crash;
 mod denial;
 mod drift;
