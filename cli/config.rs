@@ -45,6 +45,10 @@ pub struct Config {
     pub go_on_with_differences: bool,
     /// How often namespaces are looked at; never where it is zero.
     pub sweep: Duration,
+    /// Whether names are answered in the namespaces of workloads.
+    pub names: bool,
+    /// Who is asked for names from outside; none: those of /etc/resolv.conf.
+    pub resolvers: Vec<SocketAddr>,
     /// How log lines look.
     pub log: LogFormat,
     /// What a client may take.
@@ -70,6 +74,8 @@ impl Default for Config {
             replay_last: 1_000,
             go_on_with_differences: false,
             sweep: Duration::from_secs(5),
+            names: true,
+            resolvers: Vec::new(),
             log: LogFormat::Text,
             limits: Limits::default(),
             policy_limits: PolicyLimits::default(),
@@ -123,6 +129,7 @@ impl Config {
             allow_unjudged,
             go_on_with_differences,
             log,
+            no_names,
         } = flags;
         config.socket = socket.clone().unwrap_or(config.socket);
         config.socket_group = socket_group.clone().or(config.socket_group);
@@ -133,6 +140,7 @@ impl Config {
         config.hold_back_s = hold_back_s.unwrap_or(config.hold_back_s);
         config.allow_unjudged |= allow_unjudged;
         config.go_on_with_differences = *go_on_with_differences;
+        config.names &= !no_names;
         config.log = log.unwrap_or(config.log);
         Ok(config)
     }
@@ -164,6 +172,8 @@ impl Config {
             // A flag only: it is for one start, and would do harm if it stayed.
             go_on_with_differences: false,
             sweep: file.optional("sweep_s", fields::number(0, 86_400)).map_or(default.sweep, Duration::from_secs),
+            names: file.optional("names", fields::boolean).unwrap_or(default.names),
+            resolvers: file.optional("resolvers", fields::list(resolver)).unwrap_or_default(),
             log: file.optional("log", fields::choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)])).unwrap_or(default.log),
             limits: Limits { module_bytes_max: usize::try_from(policy_limits.module_bytes_max).unwrap_or(usize::MAX), ..limits },
             policy_limits,
@@ -198,6 +208,13 @@ fn mode(value: Value) -> Read<u32> {
 fn socket_address(value: Value) -> Read<SocketAddr> {
     let text = fields::text(value)?;
     text.parse().or_else(|_| one(format!("{text:?} is not an address with a port"), "such as 127.0.0.1:8420 or [::1]:8420"))
+}
+
+/// An address, with a port where it is not 53.
+fn resolver(value: Value) -> Read<SocketAddr> {
+    let text = fields::text(value)?;
+    let plain = text.parse().map(|address| SocketAddr::new(address, 53));
+    plain.or_else(|_| text.parse()).or_else(|_| one(format!("{text:?} is not an address"), "such as 192.168.1.53 or 192.168.1.53:5353"))
 }
 
 fn host(value: Value) -> Read<String> {

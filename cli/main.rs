@@ -11,9 +11,11 @@ mod demo;
 mod doctor;
 mod endpoint;
 mod event;
+mod exec;
 mod help;
 mod module;
 mod modules;
+mod named;
 mod network;
 mod options;
 mod parent;
@@ -28,6 +30,7 @@ mod policy_new;
 mod policy_report;
 mod policy_test;
 mod replay;
+mod run;
 mod serve;
 mod shell;
 
@@ -58,6 +61,8 @@ enum Command {
     Endpoint(endpoint::Endpoint),
     Address(address::Address),
     Parent(parent::Parent),
+    Run(Box<run::Run>),
+    Exec(exec::Exec),
     Policy(policy::Policy),
     Module(module::Module),
     Decision(decision::Decision),
@@ -91,6 +96,8 @@ fn main() -> ExitCode {
         Command::Endpoint(endpoint) => endpoint.run(),
         Command::Address(address) => address.run(),
         Command::Parent(parent) => parent.run(),
+        Command::Run(run) => run.run(),
+        Command::Exec(exec) => exec.run(),
         Command::Policy(policy) => policy.run(),
         Command::Module(module) => module.run(),
         Command::Decision(decision) => decision.run(),

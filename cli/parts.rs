@@ -1,7 +1,7 @@
 //! What the web asks of the kernel, the judge and the store, put in terms of each: they do not know each other.
 
 use bulkhead_core::caller::Caller;
-use bulkhead_core::endpoint::Netns;
+use bulkhead_core::endpoint::{Netns, NetnsId};
 use bulkhead_core::event::Event;
 use bulkhead_core::ids::DecisionId;
 use bulkhead_core::log::{DecisionFilter, LoggedDecision, Page, PolicyChange, Revision, Verified};
@@ -10,14 +10,15 @@ use bulkhead_core::policy::{Description, Digest, Module};
 use bulkhead_core::refusal::Fault;
 use bulkhead_engine::Engine;
 use bulkhead_kernel::{find, netns};
+use bulkhead_names::Names;
 use bulkhead_store::LogReader;
 use bulkhead_wasm::WasmJudge;
 use bulkhead_web::parts::{Later, Log, Modules, Namespaces, NetnsWish, OpenNetns};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-/// The namespaces of this host.
-pub struct HostNamespaces;
+/// The namespaces of this host, and the names that are answered in them.
+pub struct HostNamespaces(pub Option<Names>);
 
 impl Namespaces for HostNamespaces {
     fn open(&self, wish: &NetnsWish, caller: &Caller) -> Result<OpenNetns, Fault> {
@@ -49,6 +50,10 @@ impl Namespaces for HostNamespaces {
         let pid = netns.named.strip_prefix("/proc/").and_then(|p| p.strip_suffix("/ns/net")).and_then(|p| p.parse().ok());
         let opened = pid.and_then(|pid| netns::open(&netns::NetnsWish::Pid(pid)).ok());
         opened.is_some_and(|o| o.record.id == netns.id && o.owned_by(uid))
+    }
+
+    fn trouble(&self, netns: NetnsId) -> Option<String> {
+        self.0.as_ref()?.trouble(netns)
     }
 }
 

@@ -210,6 +210,7 @@ mod tests {
             subnets: vec![],
             accept_ra: false,
             shield: Default::default(),
+            dns_forward: Default::default(),
             labels: Default::default(),
         };
         ask(engine, Request::CreateNetwork(network), None).await;

@@ -5,6 +5,7 @@
 
 use crate::config::Config;
 use crate::modules::{load_modules, set_up_built_ins};
+use crate::named::{HostGround, NamedKernel};
 use crate::options::{LogFormat, Serve};
 use crate::parts::{HostNamespaces, RecordLog, WasmModules};
 use crate::policy_child;
@@ -14,6 +15,7 @@ use bulkhead_core::names::shown;
 use bulkhead_core::settings::Settings;
 use bulkhead_engine::{Config as Parts, Engine};
 use bulkhead_kernel::LinuxKernel;
+use bulkhead_names::{Forwarder, Names};
 use bulkhead_store::{LogReader, SqliteStore};
 use bulkhead_wasm::{Cache, Child, WasmJudge};
 use bulkhead_web::accounts::Accounts;
@@ -93,16 +95,23 @@ fn try_run(options: &Serve) -> Started<()> {
     for missing in &kernel.host().missing {
         tracing::warn!(module = %missing, "the kernel lacks it: what needs it is refused (modprobe {missing} may help)");
     }
+    let named = NamedKernel::over(kernel);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // Recovery asks no policy, so modules may come after it; no request comes before them.
     let engine = Engine::start(Parts {
         store: Box::new(store),
-        kernel,
+        kernel: Arc::<NamedKernel>::clone(&named),
         judge: Arc::<WasmJudge>::clone(&judge),
         settings: settings(&config)?,
         sweep: Some(config.sweep).filter(|s| !s.is_zero()),
     })?;
-    let served = runtime.block_on(serve(&config, engine.clone(), judge, tcp, (accounts, group, admins)));
+    let names = config.names.then(|| {
+        let forwarder =
+            if config.resolvers.is_empty() { Forwarder::of_file("/etc/resolv.conf") } else { Forwarder::to(config.resolvers.clone()) };
+        Names::start(Arc::new(HostGround(engine.clone())), forwarder, runtime.handle().clone(), engine.watch())
+    });
+    names.iter().for_each(|names| named.answer_names(names));
+    let served = runtime.block_on(serve(&config, engine.clone(), judge, tcp, names, (accounts, group, admins)));
     engine.stop();
     // Whatever still blocks a thread has been waited for long enough.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
@@ -115,6 +124,7 @@ async fn serve(
     engine: Engine,
     judge: Arc<WasmJudge>,
     tcp: Option<TcpDoor>,
+    names: Option<Names>,
     (accounts, group, admins): (Arc<Accounts>, Option<u32>, Vec<u32>),
 ) -> Started<()> {
     let log = LogReader::open(&config.database)?;
@@ -127,7 +137,7 @@ async fn serve(
     let (stop, stopped) = watch::channel(false);
     let sessions = tcp.as_ref().map(TcpDoor::sessions);
     let modules = Arc::new(WasmModules { judge, engine: engine.clone() });
-    let app = App::new(engine, Arc::new(HostNamespaces), modules, Arc::new(RecordLog(log)), config.limits.clone(), sessions);
+    let app = App::new(engine, Arc::new(HostNamespaces(names)), modules, Arc::new(RecordLog(log)), config.limits.clone(), sessions);
     let unix = UnixDoor::bind(&config.socket, config.socket_mode, group, accounts, admins)?;
     tracing::info!(socket = %config.socket.display(), database = %config.database.display(), "serving");
     if let Some(tcp) = &tcp {
@@ -182,11 +192,16 @@ fn check_rights() -> Started<()> {
     Ok(())
 }
 
-/// Each connection and each namespace at work is an open file.
+/// Open files that are asked for: two a namespace whose names are answered, one a connection. The usual fs.nr_open.
+const OPEN_FILES: u64 = 1 << 20;
+
 fn raise_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    if let Err(e) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
+    // Beyond the hard limit with CAP_SYS_RESOURCE only.
+    let wished = Rlimit { current: Some(OPEN_FILES), maximum: Some(limit.maximum.unwrap_or(OPEN_FILES).max(OPEN_FILES)) };
+    let raised = setrlimit(Resource::Nofile, wished);
+    if let Err(e) = raised.or_else(|_| setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })) {
         tracing::warn!(error = %e, "the limit of open files could not be raised");
     }
 }

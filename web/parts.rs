@@ -1,7 +1,7 @@
 //! What the daemon plugs into this door: the crates that speak netlink, Wasm and SQL are not seen here.
 
 use bulkhead_core::caller::Caller;
-use bulkhead_core::endpoint::Netns;
+use bulkhead_core::endpoint::{Netns, NetnsId};
 use bulkhead_core::event::Event;
 use bulkhead_core::ids::DecisionId;
 use bulkhead_core::log::{DecisionFilter, LoggedDecision, Page, PolicyChange, Revision, Verified};
@@ -43,6 +43,10 @@ pub trait Namespaces: Send + Sync {
     fn open(&self, wish: &NetnsWish, caller: &Caller) -> Result<OpenNetns, Fault>;
     /// Whether `caller` may detach what is in the recorded namespace. Not asked for admins: they may.
     fn owns(&self, netns: &Netns, caller: &Caller) -> bool;
+    /// What is wrong with a namespace that has endpoints, though they work, such as that names are not answered there.
+    fn trouble(&self, _netns: NetnsId) -> Option<String> {
+        None
+    }
 }
 
 /// Admits policy modules. Calls may block for as long as a compilation takes.

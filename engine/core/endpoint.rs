@@ -89,6 +89,9 @@ pub struct Endpoint {
     pub network: NetworkId,
     /// Its name on the network, if it has one.
     pub name: Option<Name>,
+    /// Further names on the network, which other endpoints may have, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<Name>,
     /// The workload.
     pub workload: Workload,
     /// The namespace.

@@ -33,6 +33,11 @@ pub trait Kernel: Send + Sync {
     /// Carries out a recorded making's undo: what a crash left of it.
     fn undo(&self, plan: &Recorded<Arc<Plan>>) -> Settled;
 
+    /// Those of the namespaces that are not where they were recorded: they are to be looked at first. Cheap, and no proof of anything.
+    fn astray(&self, _namespaces: &[Netns]) -> Vec<Netns> {
+        Vec::new()
+    }
+
     /// Looks at the host and at these namespaces, by dumps. An interrupted dump (NLM_F_DUMP_INTR) is repeated.
     fn observe(&self, namespaces: &[Netns]) -> Observed;
 }

@@ -9,6 +9,7 @@ pub mod capabilities;
 pub mod case;
 pub mod converge;
 pub mod decide;
+pub mod directory;
 pub mod endpoint;
 pub mod event;
 pub mod evidence;

@@ -32,6 +32,19 @@ pub enum ShieldWish {
     Off,
 }
 
+/// Whether names from outside are looked up for a network's workloads, by the host's own resolvers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DnsForward {
+    /// Where the network has a parent and is not internal: its workloads can send out anyway.
+    #[default]
+    Auto,
+    /// Yes, also for a network that is cut off otherwise.
+    On,
+    /// No, whatever other networks of a workload say.
+    Off,
+}
+
 /// Where a network is in its life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "state")]
@@ -78,6 +91,9 @@ pub struct Network {
     pub accept_ra: bool,
     /// Whether its parent gets the shield.
     pub shield: ShieldWish,
+    /// Whether names from outside are looked up for its workloads.
+    #[serde(default)]
+    pub dns_forward: DnsForward,
     /// Subnets.
     pub subnets: Vec<Subnet>,
     /// Labels.

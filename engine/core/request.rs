@@ -7,7 +7,7 @@ use crate::endpoint::Netns;
 use crate::host::{Flag, Mode};
 use crate::ids::Timestamp;
 use crate::names::{Labels, LinkName, Name};
-use crate::network::ShieldWish;
+use crate::network::{DnsForward, ShieldWish};
 use crate::policy::{Change, Description, Digest, Help, Module, PolicyMode, Schedule, Scope};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -68,6 +68,9 @@ pub struct CreateNetwork {
     pub accept_ra: bool,
     /// The shield.
     pub shield: ShieldWish,
+    /// Whether names from outside are looked up for its workloads.
+    #[serde(default)]
+    pub dns_forward: DnsForward,
     /// Labels.
     pub labels: Labels,
 }
@@ -150,6 +153,9 @@ pub struct Attach {
     pub interface: LinkName,
     /// Name of the endpoint on its network.
     pub name: Option<Name>,
+    /// Further names, which other endpoints may have, too.
+    #[serde(default)]
+    pub aliases: Vec<Name>,
     /// Addresses asked for; others are handed out.
     pub addresses: Vec<IpAddr>,
     /// The workload.

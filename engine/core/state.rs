@@ -2,6 +2,7 @@
 //!
 //! Everything derived (names, pools, residents) is kept in step by [`State::apply`], the only way to change it.
 
+use crate::directory::Directory;
 use crate::endpoint::{Endpoint, NetnsId};
 use crate::host::Mode;
 use crate::ids::{BootId, DecisionId, EndpointId, NetworkId, ParentId, PlanId, Timestamp};
@@ -39,6 +40,7 @@ pub struct State {
     endpoints: OrdMap<EndpointId, Arc<Endpoint>>,
     endpoints_of: OrdMap<NetworkId, OrdSet<EndpointId>>,
     endpoint_names: OrdMap<(NetworkId, Name), EndpointId>,
+    directory: Directory,
     by_netns: OrdMap<NetnsId, OrdSet<EndpointId>>,
     pools: OrdMap<(NetworkId, usize), Pool>,
     held_back: OrdMap<(Timestamp, NetworkId, usize, IpAddr), ()>,
@@ -70,6 +72,7 @@ impl State {
             endpoints: OrdMap::new(),
             endpoints_of: OrdMap::new(),
             endpoint_names: OrdMap::new(),
+            directory: Directory::default(),
             by_netns: OrdMap::new(),
             pools: OrdMap::new(),
             held_back: OrdMap::new(),
@@ -263,6 +266,7 @@ impl State {
         self.unlink_endpoint(endpoint.id);
         self.endpoints.insert(endpoint.id, Arc::clone(endpoint));
         self.endpoints_of.entry(endpoint.network).or_default().insert(endpoint.id);
+        self.directory.add(endpoint);
         self.by_netns.entry(endpoint.netns.id).or_default().insert(endpoint.id);
         if let Some(name) = &endpoint.name {
             self.endpoint_names.insert((endpoint.network, name.clone()), endpoint.id);
@@ -281,6 +285,7 @@ impl State {
     fn unlink_endpoint(&mut self, id: EndpointId) -> Option<Arc<Endpoint>> {
         let endpoint = self.endpoints.remove(&id)?;
         self.count_endpoint(&endpoint, false);
+        self.directory.remove(&endpoint);
         if let Some(set) = self.endpoints_of.get_mut(&endpoint.network) {
             set.remove(&id);
         }
@@ -410,6 +415,10 @@ impl State {
     /// How many endpoints there are.
     pub fn endpoints_len(&self) -> usize {
         self.endpoints.len()
+    }
+    /// Who is called what on which network.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
     }
     /// The endpoints in a namespace.
     pub fn in_netns(&self, netns: NetnsId) -> impl Iterator<Item = &Arc<Endpoint>> {

@@ -13,6 +13,7 @@ use crate::run::{self, Ground};
 use crate::seen::{Link, RTM_NEWLINK};
 use crate::shield;
 use crate::socket::{Refusal, Request, Socket};
+use bulkhead_core::endpoint::Netns;
 use bulkhead_core::host::{Host, IfIndex};
 use bulkhead_core::kernel::{Kernel, Notice};
 use bulkhead_core::observed::Observed;
@@ -93,7 +94,11 @@ impl Kernel for LinuxKernel {
         self.run(plan.get(), None, |run, plan| run::undo(run, plan))
     }
 
-    fn observe(&self, namespaces: &[bulkhead_core::endpoint::Netns]) -> Observed {
+    fn astray(&self, namespaces: &[Netns]) -> Vec<Netns> {
+        find::astray(namespaces)
+    }
+
+    fn observe(&self, namespaces: &[Netns]) -> Observed {
         let like = self.mirror.host();
         let read = self.on_host(|socket| Ok(mirror::read_host(socket, &like)));
         let host = match read.map_err(|e| KernelError::io("opening a netlink socket", e)).and_then(|r| r) {

@@ -34,7 +34,7 @@ pub fn find(netns: &Netns) -> Found {
 /// Finds namespaces again: by the recorded path; by the namespaces that are mounted here (`ip netns`, dockerd, CRI); by
 /// processes; by what is mounted in other mount namespaces; by descriptors that processes hold. The inode says which ones
 /// to look at, the cookie proves it. Last, by the sockets of processes: one keeps its namespace alive, and shows it only to
-/// who has a copy of it.
+/// who has a copy of it. Our own sockets do not count: a namespace that only its resolver holds has nobody left to ask it.
 pub fn find_all(wanted: &[Netns]) -> Vec<Found> {
     let mut search = Search::new(wanted);
     search.recorded(wanted);
@@ -57,6 +57,12 @@ pub fn find_all(wanted: &[Netns]) -> Vec<Found> {
         search.hide("processes kept ending while they were looked at".into());
     }
     search.found.into_iter().map(|found| found.unwrap_or_else(|| search.hidden.clone().map_or(Found::Gone, Found::Unknown))).collect()
+}
+
+/// Those that are not at the path on record any more: the ones to look for first. A look at each file, and no proof of anything.
+pub fn astray(recorded: &[Netns]) -> Vec<Netns> {
+    let is_there = |netns: &&Netns| rustix::fs::stat(&netns.named).is_ok_and(|s| s.st_ino == netns.inode);
+    recorded.iter().filter(|n| !is_there(n)).cloned().collect()
 }
 
 /// How often what was not found is looked for again, at most.
@@ -91,11 +97,14 @@ struct Search<'a> {
     hidden: Option<String>,
     /// Whether a process ended while it was looked at.
     ended: bool,
+    /// Those that had ended before, and wait for their parents to ask.
+    zombies: BTreeSet<PathBuf>,
 }
 
 impl<'a> Search<'a> {
     fn new(wanted: &'a [Netns]) -> Self {
-        let mut search = Search { wanted, found: vec![None; wanted.len()], open: HashMap::new(), hidden: None, ended: false };
+        let mut search =
+            Search { wanted, found: vec![None; wanted.len()], open: HashMap::new(), hidden: None, ended: false, zombies: BTreeSet::new() };
         let boot = match boot_id() {
             Ok(boot) => boot,
             Err(e) => {
@@ -238,7 +247,8 @@ impl<'a> Search<'a> {
 
     /// The namespace of each socket, by a copy of it: SIOCGSKNS (net/socket.c, `sock_ioctl`) gives it to who is admin there.
     fn sockets(&mut self, processes: &[PathBuf]) {
-        for process in processes {
+        let own = Path::new("/proc").join(std::process::id().to_string());
+        for process in processes.iter().filter(|p| **p != own) {
             if let Err(e) = self.sockets_of(process) {
                 self.missed(process, &e);
             }
@@ -283,10 +293,20 @@ impl<'a> Search<'a> {
     /// hold it: without rights, descriptors or memory nothing is concluded.
     fn missed(&mut self, path: &Path, error: &io::Error) {
         match error.raw_os_error() {
-            Some(libc::ENOENT | libc::ESRCH) => self.ended |= is_of_a_process(path),
+            Some(libc::ENOENT | libc::ESRCH) => self.ended |= is_of_a_process(path) && !self.is_known_zombie(path),
             Some(libc::EACCES | libc::EPERM) => self.hide(format!("{}: {error} (CAP_SYS_PTRACE is needed)", path.display())),
             _ => self.hide(format!("{}: {error}", path.display())),
         }
+    }
+
+    /// Whether what is of a process that is not there is so because it is a zombie, and was one in the look before: it may stay one
+    /// for ever, holds nothing, and what it handed on was there to be seen since. A thread that lives on beside it may hold something.
+    fn is_known_zombie(&mut self, path: &Path) -> bool {
+        let process: PathBuf = path.components().take(3).collect();
+        let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
+        let state = stat.rsplit_once(") ").map(|(_, rest)| rest.starts_with(['Z', 'X']));
+        let is_alone = entries(&process.join("task")).is_ok_and(|threads| threads.len() == 1);
+        state == Some(true) && is_alone && !self.zombies.insert(process)
     }
 
     fn hide(&mut self, why: String) {

@@ -12,6 +12,7 @@ mod mirror;
 mod modules;
 pub mod netns;
 mod observe;
+pub mod resolver;
 mod run;
 mod seen;
 mod shield;

@@ -9,7 +9,7 @@ use bulkhead_core::host::{Flag, Mode};
 use bulkhead_core::ids::BootId;
 use bulkhead_core::kernel::Kernel;
 use bulkhead_core::names::{Labels, LinkName, Name};
-use bulkhead_core::network::ShieldWish;
+use bulkhead_core::network::{DnsForward, ShieldWish};
 use bulkhead_core::policy::{
     Change, Conclusion, Description, Digest, Judge, Judged, Judgement, Label, Module, Operation, Opinion, Policy, PolicyMode, Question,
     Scope, View, Violation,
@@ -99,6 +99,7 @@ impl Site {
             default_routes: Default::default(),
             interface: LinkName::new(&format!("to-{network}")).unwrap(),
             name: None,
+            aliases: Vec::new(),
             addresses: vec![],
             workload: WorkloadWish { labels: tier.map(|t| Labels::from([("tier", t)])), ..WorkloadWish::default() },
         })
@@ -131,6 +132,7 @@ fn network(name: &str, parent: &str, third: u8, tier: Option<&str>) -> Request {
         subnets: vec![SubnetWish { cidr, gateway: None, ip_range: None, reserved: BTreeMap::new() }],
         accept_ra: false,
         shield: ShieldWish::On,
+        dns_forward: DnsForward::Auto,
         labels: tier.map_or_else(Labels::default, |t| Labels::from([("tier", t)])),
     })
 }

@@ -9,7 +9,7 @@ use bulkhead_core::host::{Flag, IfIndex, LinkKind, Mode};
 use bulkhead_core::ids::BootId;
 use bulkhead_core::kernel::Kernel;
 use bulkhead_core::names::{Labels, LinkName, Name};
-use bulkhead_core::network::ShieldWish;
+use bulkhead_core::network::{DnsForward, ShieldWish};
 use bulkhead_core::policy::Change;
 use bulkhead_core::request::{Attach, CreateNetwork, GatewayWish, Request, SubnetWish, WorkloadWish};
 use bulkhead_core::settings::Settings;
@@ -94,6 +94,7 @@ fn create(name: &str, which: u8) -> CreateNetwork {
         subnets: cidr.into_iter().map(subnet).collect(),
         accept_ra: false,
         shield: ShieldWish::On,
+        dns_forward: DnsForward::Auto,
         labels: Labels::default(),
     }
 }
@@ -141,6 +142,7 @@ fn request(site: &Site, op: &Op) -> Option<Request> {
             default_routes: Default::default(),
             interface: LinkName::new(&format!("eth{n}")).unwrap(),
             name: None,
+            aliases: vec![],
             addresses: vec![],
             workload: WorkloadWish::default(),
         })),

@@ -10,7 +10,7 @@ use bulkhead_core::host::{Flag, IfIndex, Mode};
 use bulkhead_core::ids::{BootId, DecisionId, EndpointId, Ids, NetworkId, ParentId, PlanId, Timestamp};
 use bulkhead_core::kernel::Kernel;
 use bulkhead_core::names::{Labels, LinkName, Name};
-use bulkhead_core::network::{Network, NetworkState, ShieldWish, Subnet};
+use bulkhead_core::network::{DnsForward, Network, NetworkState, ShieldWish, Subnet};
 use bulkhead_core::parent::{Origin, Parent, ParentKind, ParentState};
 use bulkhead_core::plan::{Plan, Purpose, Settled};
 use bulkhead_core::policy::Provenance;
@@ -250,6 +250,7 @@ impl Raw {
             mtu: None,
             accept_ra: false,
             shield: ShieldWish::On,
+            dns_forward: DnsForward::Auto,
             subnets: vec![Subnet { cidr: "10.201.0.0/16".parse()?, gateway: None, ip_range: None, reserved: Default::default() }],
             labels: Labels::default(),
             created_by: String::new(),
@@ -268,6 +269,8 @@ impl Raw {
                 provenance: Provenance::Unknown,
                 capabilities: None,
             },
+            aliases: vec![],
+            workload: Workload { id: String::new(), name: String::new(), labels: Labels::default(), provenance: Provenance::Unknown },
             netns: self.netns.clone(),
             link: LinkName::new("eth0").map_err(|f| f.to_string())?,
             index: ids.link_index(),

@@ -18,6 +18,8 @@ mod identity;
 mod isolated;
 mod modes;
 mod modules;
+mod names;
+mod run;
 mod shared;
 mod shield;
 mod support;

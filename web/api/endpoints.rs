@@ -60,6 +60,7 @@ pub async fn attach(
         default_routes: opened.default_routes,
         interface: wish.interface,
         name: wish.name,
+        aliases: wish.aliases,
         addresses: wish.addresses,
         workload: wish.workload,
     });
@@ -71,6 +72,7 @@ pub async fn attach(
     let made = answer.state.endpoint_by_id(id).ok_or_else(|| gone_again("endpoint"))?;
     let mut body = endpoint::show(&answer.state, made);
     body.warnings = answer.warnings;
+    body.warnings.extend(app.namespaces().trouble(made.netns.id));
     if answer.decision.is_none() {
         return Ok(json(StatusCode::OK, &body));
     }
@@ -189,7 +191,9 @@ pub async fn inspect(State(app): State<App>, Path((network, endpoint)): Path<(St
     params.check()?;
     let state = app.engine().state();
     let found = find_endpoint(&state, find_network(&state, &network)?, &endpoint)?;
-    Ok(json(StatusCode::OK, &endpoint::show(&state, found)))
+    let mut body = endpoint::show(&state, found);
+    body.warnings.extend(app.namespaces().trouble(found.netns.id));
+    Ok(json(StatusCode::OK, &body))
 }
 
 /// Detaches an endpoint, by name or id. Answered when the kernel has removed its link.

@@ -40,6 +40,9 @@ pub struct EndpointWishBody {
     #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Further names, which other endpoints of the network may have, too: who asks for one gets the addresses of all. At most 16.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
     /// Addresses; one of each further family of the network is handed out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<String>,
@@ -98,6 +101,8 @@ pub struct Wish {
     pub interface: LinkName,
     /// Name on the network.
     pub name: Option<Name>,
+    /// Further names.
+    pub aliases: Vec<Name>,
     /// Addresses.
     pub addresses: Vec<IpAddr>,
     /// The workload.
@@ -110,11 +115,12 @@ pub fn read(value: Value) -> Read<Wish> {
     let namespace = body.required("namespace", "{\"path\": …}, {\"name\": …} or {\"pid\": …}", namespace);
     let interface = body.optional("interface", fields::link_name).or_else(|| LinkName::new(INTERFACE).ok());
     let name = body.optional("name", fields::name);
+    let aliases = body.optional("aliases", fields::list(fields::name)).unwrap_or_default();
     let addresses = body.optional("addresses", fields::list(fields::address)).unwrap_or_default();
     let workload = body.optional("workload", workload).unwrap_or_default();
     let faults = body.finish();
     match (namespace, interface) {
-        (Some(namespace), Some(interface)) if faults.is_empty() => Ok(Wish { namespace, interface, name, addresses, workload }),
+        (Some(namespace), Some(interface)) if faults.is_empty() => Ok(Wish { namespace, interface, name, aliases, addresses, workload }),
         _ => Err(faults),
     }
 }
@@ -159,6 +165,9 @@ pub struct EndpointBody {
     pub network_id: String,
     /// Its name on the network.
     pub name: Option<String>,
+    /// Further names on the network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
     /// `attaching`, `attached`, `detaching` or `failed`.
     #[schema(example = "attached")]
     pub state: String,
@@ -187,7 +196,7 @@ pub struct EndpointBody {
     pub created_by: String,
     /// Number of the decision that allowed it.
     pub decision: u64,
-    /// Warnings of policies and of the engine, where this answers a change.
+    /// Warnings of policies and of the engine, where this answers a change; and that names are not answered in its namespace, where so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -292,6 +301,7 @@ pub fn show(state: &State, endpoint: &Endpoint) -> EndpointBody {
         network: network.map(|n| n.name.to_string()).unwrap_or_default(),
         network_id: endpoint.network.to_string(),
         name: endpoint.name.as_ref().map(ToString::to_string),
+        aliases: endpoint.aliases.iter().map(ToString::to_string).collect(),
         state: name.to_owned(),
         why: why.map(str::to_owned),
         interface: endpoint.link.to_string(),

@@ -5,7 +5,7 @@ use crate::dto::parent::ShieldBody;
 use crate::fields::{self, Fields, Read};
 use crate::time::rfc3339;
 use bulkhead_core::host::{Host, Mode};
-use bulkhead_core::network::{Network, NetworkState, ShieldWish};
+use bulkhead_core::network::{DnsForward, Network, NetworkState, ShieldWish};
 use bulkhead_core::refusal::Fault;
 use bulkhead_core::request::{ChangeNetwork, ChangeSubnet, CreateNetwork, GatewayWish, SubnetWish};
 use bulkhead_core::segment::{Reach, reach};
@@ -72,9 +72,23 @@ pub struct NetworkWishBody {
     #[schema(pattern = "^(on|off)$", default = "on")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shield: Option<String>,
+    /// How names are looked up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<DnsBody>,
     /// Labels.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+}
+
+/// How names are looked up for the workloads of a network.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = Dns)]
+#[serde(default, deny_unknown_fields)]
+pub struct DnsBody {
+    /// Whether names from outside are, by the host's own resolvers: `auto` (the default: where the network has a parent and is not
+    /// internal), `on`, or `off`, which holds whatever other networks of a workload say.
+    #[schema(pattern = "^(auto|on|off)$", default = "auto")]
+    pub forward: String,
 }
 
 /// A subnet that is asked for.
@@ -111,6 +125,7 @@ pub fn read(value: Value) -> Read<CreateNetwork> {
     let subnets = body.optional("subnets", fields::list(subnet)).unwrap_or_default();
     let accept_ra = body.optional("accept_ra", fields::boolean).unwrap_or(false);
     let shield = body.optional("shield", fields::choice(&[("on", ShieldWish::On), ("off", ShieldWish::Off)])).unwrap_or_default();
+    let dns_forward = body.optional("dns", dns).unwrap_or_default();
     let labels = body.optional("labels", fields::labels).unwrap_or_default();
     if body.is_faulty() {
         // The engine never sees this request: what it would find in the parts that can be read is told along.
@@ -124,11 +139,33 @@ pub fn read(value: Value) -> Read<CreateNetwork> {
     }
     let faults = body.finish();
     match name {
-        Some(name) if faults.is_empty() => {
-            Ok(CreateNetwork { name, mode, flag, parent, internal, ipv4, ipv6, mtu, gateway, subnets, accept_ra, shield, labels })
-        }
+        Some(name) if faults.is_empty() => Ok(CreateNetwork {
+            name,
+            mode,
+            flag,
+            parent,
+            internal,
+            ipv4,
+            ipv6,
+            mtu,
+            gateway,
+            subnets,
+            accept_ra,
+            shield,
+            dns_forward,
+            labels,
+        }),
         _ => Err(faults),
     }
+}
+
+const FORWARD: [(&str, DnsForward); 3] = [("auto", DnsForward::Auto), ("on", DnsForward::On), ("off", DnsForward::Off)];
+
+fn dns(value: Value) -> Read<DnsForward> {
+    let mut body = Fields::of(value)?;
+    let forward = body.optional("forward", fields::choice(&FORWARD)).unwrap_or_default();
+    let faults = body.finish();
+    if faults.is_empty() { Ok(forward) } else { Err(faults) }
 }
 
 fn subnet(value: Value) -> Read<SubnetWish> {
@@ -232,6 +269,8 @@ pub struct NetworkBody {
     pub mtu: Option<u32>,
     /// Whether its links accept router advertisements.
     pub accept_ra: bool,
+    /// How names are looked up for its workloads.
+    pub dns: DnsBody,
     /// Subnets with what was filled in.
     pub subnets: Vec<SubnetBody>,
     /// The L2 broadcast domain: fabric and VLAN.
@@ -353,6 +392,7 @@ pub fn show(state: &State, host: &Host, network: &Network) -> NetworkBody {
         internal: network.internal,
         mtu: network.mtu.or(link.map(|l| l.mtu)),
         accept_ra: network.accept_ra,
+        dns: DnsBody { forward: FORWARD.iter().find(|(_, f)| *f == network.dns_forward).map_or("auto", |(word, _)| word).to_owned() },
         subnets: subnets.collect(),
         segment: segment.map(|s| s.to_string()),
         reaches: ReachesBody { every_vlan_of, segments: reached.iter().map(ToString::to_string).collect() },

@@ -5,7 +5,7 @@ use crate::caller::Caller;
 use crate::endpoint::Endpoint;
 use crate::host::VlanId;
 use crate::names::Labels;
-use crate::network::{Network, ShieldWish};
+use crate::network::{DnsForward, Network, ShieldWish};
 use crate::parent::{Parent, ParentKind};
 use crate::policy::{
     CallerView, Change, Group, Heard, Label, NetworkView, Operation, Policy, Provenance, Question, SubnetView, View, WorkloadView,
@@ -194,11 +194,20 @@ fn network_view(basis: Basis<'_>, network: &Network, parent: &Parent) -> Network
             .collect(),
         labels: labels(&network.labels, Provenance::Asserted),
         endpoints: u32::try_from(basis.state.endpoint_count(network.id)).unwrap_or(u32::MAX),
-        facts: match reach(&parent.segment(), network.mode, is_shielded(basis, network, parent)) {
-            Reach::EveryVlan(_) => vec![fact("reaches", "every-vlan", Provenance::Runtime)],
-            Reach::None => Vec::new(),
-        },
+        facts: network_facts(network, reach(&parent.segment(), network.mode, is_shielded(basis, network, parent))),
     }
+}
+
+/// What was asked for that not every network has; a policy that minds a way out by names asks here.
+fn network_facts(network: &Network, reach: Reach) -> Vec<Label> {
+    let forward = match network.dns_forward {
+        DnsForward::Auto => None,
+        DnsForward::On => Some("on"),
+        DnsForward::Off => Some("off"),
+    };
+    let forward = forward.map(|value| fact("dns.forward", value, Provenance::Asserted));
+    let reaches = matches!(reach, Reach::EveryVlan(_)).then(|| fact("reaches", "every-vlan", Provenance::Runtime));
+    forward.into_iter().chain(reaches).collect()
 }
 
 fn workload_view(basis: Basis<'_>, endpoint: &Endpoint, keys: &BTreeSet<String>, attached: bool) -> WorkloadView {

@@ -7,7 +7,7 @@ use crate::endpoint::{Assigned, Endpoint, EndpointState, Workload};
 use crate::host::{Host, Mode};
 use crate::ids::{EndpointId, Ids, PlanId};
 use crate::ipam::Pool;
-use crate::names::Labels;
+use crate::names::{Labels, Name};
 use crate::network::{Network, NetworkState};
 use crate::parent::{Parent, ParentKind, ParentState};
 use crate::plan::Purpose;
@@ -22,6 +22,8 @@ use std::sync::Arc;
 
 /// Most addresses that a request may name.
 const ADDRESSES_MAX: usize = 16;
+/// Most aliases that a request may give.
+const ALIASES_MAX: usize = 16;
 
 pub(super) fn decide(basis: Basis<'_>, asked: &Asked, wish: &Attach, ids: &mut Ids) -> Result<Decided, Refusal> {
     let (state, host) = (basis.state, basis.host);
@@ -57,12 +59,19 @@ pub(super) fn decide(basis: Basis<'_>, asked: &Asked, wish: &Attach, ids: &mut I
     let mut faults = Faults::default();
     let workload = workload(basis, asked, wish, &mut faults)?;
     if let Some(name) = &wish.name
-        && let Some(other) = state.endpoint(network.id, name.as_str())
+        && let Some(other) = state.endpoint(network.id, name.as_str()).or_else(|| same_but_for_case(state, network, name))
     {
         if let Some(plan) = other.open_plan() {
             return Ok(Decided::Wait(plan));
         }
-        faults.conflict("name", format!("{name} is the name of endpoint {} of network {}", other.id, network.name), "another name");
+        faults.conflict(
+            "name",
+            format!("{} is the name of endpoint {} of network {}", other.name.as_ref().unwrap_or(name), other.id, network.name),
+            "another name",
+        );
+    }
+    if wish.aliases.len() > ALIASES_MAX {
+        faults.invalid("aliases", format!("{} aliases", wish.aliases.len()), format!("at most {ALIASES_MAX}"));
     }
     let in_netns: Vec<&Arc<Endpoint>> = state.in_netns(wish.netns.id).collect();
     if let Some(other) = in_netns.iter().find(|e| e.link == wish.interface) {
@@ -84,6 +93,7 @@ pub(super) fn decide(basis: Basis<'_>, asked: &Asked, wish: &Attach, ids: &mut I
         id,
         network: network.id,
         name: wish.name.clone(),
+        aliases: wish.aliases.clone(),
         workload,
         netns: wish.netns.clone(),
         link: wish.interface.clone(),
@@ -115,6 +125,12 @@ pub(super) fn decide(basis: Basis<'_>, asked: &Asked, wish: &Attach, ids: &mut I
     }))
 }
 
+/// Who has the same name for those who look it up: DNS knows no case.
+fn same_but_for_case<'a>(state: &'a State, network: &Network, name: &Name) -> Option<&'a Arc<Endpoint>> {
+    let id = state.directory().own(network.id, &name.as_str().to_ascii_lowercase()).next()?;
+    state.endpoint_by_id(id)
+}
+
 /// A namespace has one endpoint of a network. The same request again is answered with it, a different one is refused with
 /// what differs.
 fn repeat(state: &State, network: &Network, wish: &Attach) -> Result<Option<Decided>, Refusal> {
@@ -134,8 +150,14 @@ fn repeat(state: &State, network: &Network, wish: &Attach) -> Result<Option<Deci
         differs("interface", there.link.to_string(), wish.interface.to_string());
     }
     if there.name != wish.name {
-        let text = |n: &Option<crate::names::Name>| n.as_ref().map_or("no name".to_owned(), ToString::to_string);
+        let text = |n: &Option<Name>| n.as_ref().map_or("no name".to_owned(), ToString::to_string);
         differs("name", text(&there.name), text(&wish.name));
+    }
+    if there.aliases != wish.aliases {
+        let text = |all: &[Name]| {
+            if all.is_empty() { "no aliases".to_owned() } else { all.iter().map(Name::as_str).collect::<Vec<_>>().join(", ") }
+        };
+        differs("aliases", text(&there.aliases), text(&wish.aliases));
     }
     let set = |list: &[IpAddr]| list.iter().copied().collect::<std::collections::BTreeSet<IpAddr>>();
     let has: Vec<IpAddr> = there.addresses.iter().map(|a| a.address).collect();

@@ -71,6 +71,7 @@ pub(super) fn decide(basis: Basis<'_>, asked: &Asked, wish: &CreateNetwork, ids:
         mtu: wish.mtu,
         accept_ra: wish.accept_ra,
         shield: wish.shield,
+        dns_forward: wish.dns_forward,
         subnets,
         labels: wish.labels.clone(),
         created_by: asked.caller.name.clone(),

@@ -8,7 +8,7 @@ use bulkhead_core::endpoint::{Netns, NetnsId};
 use bulkhead_core::host::{Flag, Host, HostLink, IfIndex, LinkKind, Mac, Mode, ShieldSeen, VlanId};
 use bulkhead_core::ids::{BootId, Timestamp};
 use bulkhead_core::names::{Labels, LinkName, Name};
-use bulkhead_core::network::ShieldWish;
+use bulkhead_core::network::{DnsForward, ShieldWish};
 use bulkhead_core::plan::{Plan, Settled, Settlement, Step};
 use bulkhead_core::policy::{
     Change, Conclusion, Description, Digest, Judge, Judged, Module, Operation, Opinion, Policy, PolicyMode, Question, Scope, View,
@@ -215,6 +215,7 @@ pub fn create(name: &str) -> CreateNetwork {
         subnets: vec![],
         accept_ra: false,
         shield: ShieldWish::On,
+        dns_forward: DnsForward::Auto,
         labels: Labels::default(),
     }
 }
@@ -235,6 +236,7 @@ pub fn attach(network: &str, cookie: u64) -> Attach {
         default_routes: Default::default(),
         interface: LinkName::new("eth0").unwrap(),
         name: None,
+        aliases: vec![],
         addresses: vec![],
         workload: WorkloadWish::default(),
     }

@@ -10,7 +10,7 @@ use bulkhead_core::evidence::{JudgedBy, PlanEnd, SinceBoot};
 use bulkhead_core::host::{Flag, IfIndex, Mac, Mode};
 use bulkhead_core::ids::{BootId, DecisionId, EndpointId, NetworkId, ParentId, PlanId, Timestamp};
 use bulkhead_core::names::{Labels, LinkName, Name};
-use bulkhead_core::network::{Network, NetworkState, ShieldWish, Subnet};
+use bulkhead_core::network::{DnsForward, Network, NetworkState, ShieldWish, Subnet};
 use bulkhead_core::parent::{Origin, Parent, ParentKind, ParentState};
 use bulkhead_core::plan::{Plan, Purpose, Step};
 use bulkhead_core::policy::{
@@ -90,6 +90,7 @@ pub fn network(n: u64, parent: ParentId) -> Network {
         mtu: None,
         accept_ra: false,
         shield: ShieldWish::On,
+        dns_forward: DnsForward::Auto,
         subnets: vec![
             subnet(format!("10.{n}.0.0/16"), format!("10.{n}.0.1")),
             subnet(format!("fd00:{n:x}::/64"), format!("fd00:{n:x}::1")),
@@ -114,6 +115,7 @@ pub fn endpoint(n: u64, network: u64, addresses: Vec<Assigned>, state: EndpointS
         id: endpoint_id(n),
         network: network_id(network),
         name: n.is_multiple_of(2).then(|| name(&format!("db-{n}"))),
+        aliases: if n.is_multiple_of(3) { vec![name("primary")] } else { Vec::new() },
         workload: Workload {
             id: format!("3f9c2a{n:058x}"),
             name: format!("postgres-{n}"),
