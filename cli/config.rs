@@ -39,6 +39,8 @@ pub struct Config {
     pub grants: Vec<Grant>,
     /// Whether what no enforcing policy judges is allowed.
     pub allow_unjudged: bool,
+    /// Whole months that decisions stay in the database before they go into archives; 0 for ever.
+    pub keep_months: u32,
     /// Decisions that are asked again at a start under another engine.
     pub replay_last: usize,
     /// Serve although recorded decisions come out otherwise.
@@ -71,6 +73,7 @@ impl Default for Config {
             hold_back_s: 60,
             grants: Vec::new(),
             allow_unjudged: false,
+            keep_months: 13,
             replay_last: 1_000,
             go_on_with_differences: false,
             sweep: Duration::from_secs(5),
@@ -168,6 +171,7 @@ impl Config {
             hold_back_s: file.optional("hold_back_s", fields::number(0, 86_400)).unwrap_or(default.hold_back_s),
             grants: file.optional("grants", fields::list(grant)).unwrap_or_default(),
             allow_unjudged: file.optional("allow_unjudged", fields::boolean).unwrap_or(false),
+            keep_months: file.optional("keep_months", fields::number(0, 1_200)).unwrap_or(default.keep_months),
             replay_last: file.optional("replay_last", fields::number(0, 1 << 20)).unwrap_or(default.replay_last),
             // A flag only: it is for one start, and would do harm if it stayed.
             go_on_with_differences: false,

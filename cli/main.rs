@@ -30,6 +30,7 @@ mod policy_new;
 mod policy_report;
 mod policy_test;
 mod replay;
+mod retention;
 mod run;
 mod serve;
 mod shell;

@@ -22,8 +22,8 @@ Examples:
 
 The configuration file (TOML) has these keys, and no others; flags win:
   socket, socket_group, socket_mode = \"0660\", database, listen = \"127.0.0.1:PORT\", hosts = [\"name:port\"], admins = [\"user\", 1000],
-  hold_back_s = 60, sweep_s = 5, allow_unjudged = false, replay_last = 1000, names = true, resolvers = [\"192.168.1.53\"],
-  log = \"text\"|\"json\",
+  hold_back_s = 60, sweep_s = 5, allow_unjudged = false, replay_last = 1000, keep_months = 13, names = true,
+  resolvers = [\"192.168.1.53\"], log = \"text\"|\"json\",
   [[pools]] base = \"10.64.0.0/10\", size = 24
   [[grants]] group|user = \"cards-ops\", labels = {{tier = [\"cards\"]}}
   [limits] body_bytes_max, head_bytes_max, headers_max, head_within_s, body_within_s, answer_within_s,

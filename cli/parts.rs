@@ -114,6 +114,9 @@ impl Log for RecordLog {
     fn verify(&self, decisions: Option<u64>, outcomes: Option<u64>) -> Later<'_, Verified> {
         Box::pin(self.0.verify(decisions, outcomes))
     }
+    fn last_judged_by(&self, module: Digest) -> Later<'_, Option<DecisionId>> {
+        Box::pin(self.0.last_judged_by(module))
+    }
     fn module_bytes(&self, module: Digest) -> Later<'_, Option<Vec<u8>>> {
         Box::pin(self.0.module_bytes(module))
     }

@@ -10,6 +10,7 @@ use crate::options::{LogFormat, Serve};
 use crate::parts::{HostNamespaces, RecordLog, WasmModules};
 use crate::policy_child;
 use crate::replay;
+use crate::retention;
 use bulkhead_core::kernel::Kernel;
 use bulkhead_core::names::shown;
 use bulkhead_core::settings::Settings;
@@ -136,6 +137,8 @@ async fn serve(
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stop, stopped) = watch::channel(false);
     let sessions = tcp.as_ref().map(TcpDoor::sessions);
+    let archives = config.database.with_file_name("archive");
+    let retention = tokio::spawn(retention::keep(engine.clone(), log.clone(), archives, config.keep_months));
     let modules = Arc::new(WasmModules { judge, engine: engine.clone() });
     let app = App::new(engine, Arc::new(HostNamespaces(names)), modules, Arc::new(RecordLog(log)), config.limits.clone(), sessions);
     let unix = UnixDoor::bind(&config.socket, config.socket_mode, group, accounts, admins)?;
@@ -155,6 +158,7 @@ async fn serve(
     let told = tokio::spawn(told);
     listen::serve(router::router(app), Some(unix), tcp, config.limits.clone(), stopped).await?;
     told.abort();
+    retention.abort();
     Ok(())
 }
 

@@ -82,6 +82,8 @@ pub trait Log: Send + Sync {
     fn revision(&self, policy: String, number: u64) -> Later<'_, Option<Revision>>;
     /// Goes through the whole decision log; also the roots over the first so many decisions and outcomes.
     fn verify(&self, decisions: Option<u64>, outcomes: Option<u64>) -> Later<'_, Verified>;
+    /// The newest decision that is not archived and was judged by a module.
+    fn last_judged_by(&self, module: Digest) -> Later<'_, Option<DecisionId>>;
     /// The bytes of a module, as uploaded.
     fn module_bytes(&self, module: Digest) -> Later<'_, Option<Vec<u8>>>;
 }

@@ -2,8 +2,9 @@
 
 use crate::evidence::PlanEnd;
 use crate::ids::{DecisionId, Timestamp};
-use crate::policy::Policy;
+use crate::policy::{Digest, Policy};
 use crate::record::Decision;
+use serde::{Deserialize, Serialize};
 
 /// A hash of RFC 6962.
 pub type Hash = [u8; 32];
@@ -92,6 +93,41 @@ pub struct Checked {
     pub missing: Vec<u64>,
 }
 
+/// A closed month of decisions in a file of its own. Their leaves stay in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Archive {
+    /// Which month, such as `2026-01`, by the time of its first decision.
+    pub month: String,
+    /// Its first decision.
+    pub first: DecisionId,
+    /// Its last.
+    pub last: DecisionId,
+    /// Path of the file: complete and durable.
+    pub file: String,
+    /// SHA-256 of the file.
+    pub sha256: Digest,
+}
+
+/// What became of an archive's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArchiveSeen {
+    /// It has the bytes of then.
+    Intact,
+    /// It has others.
+    Changed,
+    /// It is not there, or cannot be read.
+    Missing,
+}
+
+/// An archive, looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedArchive {
+    /// As it is on record.
+    pub archive: Archive,
+    /// As it is.
+    pub seen: ArchiveSeen,
+}
+
 /// What going through the log has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
@@ -99,4 +135,6 @@ pub struct Verified {
     pub decisions: Checked,
     /// What came of their plans.
     pub outcomes: Checked,
+    /// The archives.
+    pub archives: Vec<CheckedArchive>,
 }

@@ -5,6 +5,7 @@ use crate::endpoint::Endpoint;
 use crate::event::Event;
 use crate::evidence::{JudgedBy, PlanEnd, SinceBoot};
 use crate::ids::{BootId, DecisionId, EndpointId, NetworkId, ParentId, PlanId, Timestamp};
+use crate::log::Archive;
 use crate::names::Name;
 use crate::network::Network;
 use crate::parent::Parent;
@@ -45,6 +46,8 @@ pub enum Edit {
     PutPolicy(Arc<Policy>),
     /// Removes a policy.
     DropPolicy(Name),
+    /// The records of these decisions are in an archive, and may leave the store.
+    Archive(Arc<Archive>),
 }
 
 /// The recorded outcome of one request.
@@ -175,6 +178,8 @@ pub struct Loaded {
     pub revisions: Vec<(Name, u64, Digest)>,
     /// Number of the last decision.
     pub last_decision: u64,
+    /// Number of the last decision that is archived.
+    pub archived_to: u64,
     /// Number of the last event.
     pub last_event: u64,
     /// Whether the database had never been used: built-in policies are then set up.

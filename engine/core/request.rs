@@ -5,7 +5,8 @@ use crate::capabilities::Capabilities;
 use crate::case::Suite;
 use crate::endpoint::Netns;
 use crate::host::{Flag, Mode};
-use crate::ids::Timestamp;
+use crate::ids::{DecisionId, Timestamp};
+use crate::log::Archive;
 use crate::names::{Labels, LinkName, Name};
 use crate::network::{DnsForward, ShieldWish};
 use crate::policy::{Change, Description, Digest, Help, Module, PolicyMode, Schedule, Scope};
@@ -191,7 +192,9 @@ pub enum Request {
     /// `POST /v1/modules`; admitted before it is queued.
     PutModule(Arc<Module>),
     /// `DELETE /v1/modules/{digest}`
-    DeleteModule(Digest),
+    DeleteModule(UnusedModule),
+    /// A closed month goes into an archive, which has been written; asked by the daemon itself.
+    Archive(Archive),
     /// `POST /v1/policies`, `PUT /v1/policies/{name}`; the settings were checked by the module.
     PutPolicy(PutPolicy),
     /// `DELETE /v1/policies/{name}`
@@ -199,6 +202,17 @@ pub enum Request {
         /// Its name.
         policy: String,
     },
+}
+
+/// A module, and what the door has found in the log of who was judged by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnusedModule {
+    /// Which.
+    pub digest: Digest,
+    /// The newest decision that is not archived and was judged by it.
+    pub judged: Option<DecisionId>,
+    /// The last decision that the door looked at.
+    pub as_of: DecisionId,
 }
 
 /// Adds or replaces a policy.

@@ -30,6 +30,10 @@ pub struct State {
     pub last_decision: u64,
     /// Number of the last event.
     pub last_event: u64,
+    /// The last decision whose record is in an archive; 0 where there is none.
+    pub archived_to: DecisionId,
+    /// The last decision that changed a policy, or a later one.
+    pub policies_changed: DecisionId,
     networks: OrdMap<NetworkId, Arc<Network>>,
     network_names: OrdMap<Name, NetworkId>,
     networks_by_caller: OrdMap<String, u32>,
@@ -62,6 +66,8 @@ impl State {
             boot,
             last_decision: 0,
             last_event: 0,
+            archived_to: DecisionId(0),
+            policies_changed: DecisionId(0),
             networks: OrdMap::new(),
             network_names: OrdMap::new(),
             networks_by_caller: OrdMap::new(),
@@ -92,6 +98,7 @@ impl State {
         let mut state = Self::empty(boot);
         state.last_decision = loaded.last_decision;
         state.last_event = loaded.last_event;
+        state.archived_to = DecisionId(loaded.archived_to);
         state.revisions = loaded.revisions.into_iter().map(|(name, revision, module)| ((name, revision), module)).collect();
         let modules = loaded.modules.into_iter().map(|m| Edit::PutModule(Arc::new(m)));
         let policies = loaded.policies.into_iter().map(|p| Edit::PutPolicy(Arc::new(p)));
@@ -145,12 +152,15 @@ impl State {
             Edit::PutPolicy(policy) => {
                 self.revisions.insert((policy.name.clone(), policy.revision), policy.module);
                 self.policies.insert(policy.name.clone(), Arc::clone(policy));
+                self.policies_changed = DecisionId(self.last_decision);
                 self.regroup();
             }
             Edit::DropPolicy(name) => {
                 self.policies.remove(name);
+                self.policies_changed = DecisionId(self.last_decision);
                 self.regroup();
             }
+            Edit::Archive(archive) => self.archived_to = archive.last,
         }
     }
 
@@ -472,10 +482,6 @@ impl State {
     pub fn last_revision(&self, policy: &Name) -> u64 {
         let all = (policy.clone(), 0)..=(policy.clone(), u64::MAX);
         self.revisions.range(all).next_back().map_or(0, |((_, revision), _)| *revision)
-    }
-    /// Names of the policies that have or had a revision with this module.
-    pub fn ever_used(&self, module: Digest) -> BTreeSet<&Name> {
-        self.revisions.iter().filter(|(_, m)| **m == module).map(|((name, _), _)| name).collect()
     }
     /// An open plan.
     pub fn plan(&self, id: PlanId) -> Option<&Arc<Plan>> {

@@ -112,6 +112,14 @@ statements! {
     PutRevision = "INSERT INTO policy_revision (name, revision, decision_id, module, spec) VALUES (?1, ?2, ?3, ?4, ?5)";
     /// Name.
     DropPolicy = "DELETE FROM policy WHERE name = ?1";
+    /// As the columns.
+    Archive = "INSERT INTO archive (first, last, month, file, sha256, decision_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    /// Some records that are archived.
+    Prune = "
+        DELETE FROM decision_record WHERE id IN (
+            SELECT id FROM decision_record WHERE id <= (SELECT coalesce(max(last), 0) FROM archive) ORDER BY id LIMIT 256)";
+    /// A row where there are more.
+    Prunable = "SELECT id FROM decision_record WHERE id <= (SELECT coalesce(max(last), 0) FROM archive) LIMIT 1";
 }
 
 /// Why a turn could not be written.
@@ -156,6 +164,12 @@ pub(crate) fn write(db: &mut Direct, batch: &Batch, boot: Option<BootId>) -> Res
         }
         Ok(())
     })
+}
+
+/// Deletes some records that are archived; whether there are more.
+pub(crate) fn prune(db: &mut Direct) -> Result<bool, Trouble> {
+    transaction(db, |db| Ok(db.run(Statement::Prune as usize, &[])?))?;
+    Ok(db.number(Statement::Prunable as usize, &[])?.is_some())
 }
 
 /// Sets the token's hash.
@@ -285,6 +299,14 @@ impl Rows<'_> {
                 self.run_with(Statement::PutRevision, values, &**p)
             }
             Edit::DropPolicy(name) => self.run(Statement::DropPolicy, &[Value::Text(name.as_str())]),
+            Edit::Archive(a) => {
+                let decided = self.batch.decisions.iter().rfind(|d| d.operation == "archive-decisions" && d.subject == a.month);
+                let decision = decided.map(|d| integer(d.id.0)).transpose()?.map_or(Value::Null, Value::Int);
+                let (first, last, sha256) = (integer(a.first.0)?, integer(a.last.0)?, a.sha256.to_string());
+                let texts = [Value::Text(&a.month), Value::Text(&a.file), Value::Text(&sha256)];
+                let [month, file, sha256] = texts;
+                self.run(Statement::Archive, &[Value::Int(first), Value::Int(last), month, file, sha256, decision])
+            }
         }
     }
 

@@ -6,8 +6,9 @@
 //!
 //! What the files are about: `open.rs` how a database is opened, guarded and brought up to date; `edits.rs` how a turn becomes
 //! rows; `sqlite.rs` how it is committed, `direct.rs` on which thread, `wal.rs` with how few writes; `load.rs` how the state is read back; `log.rs` how the
-//! log is read, `verify.rs` how it is gone through; `wait.rs` how a plain thread waits for sqlx.
+//! log is read, `verify.rs` how it is gone through, `archive.rs` how closed months leave it; `wait.rs` how a plain thread waits for sqlx.
 
+mod archive;
 mod direct;
 mod edits;
 mod load;

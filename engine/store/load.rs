@@ -41,6 +41,7 @@ pub(crate) async fn load(path: &Path) -> Result<Loaded, StoreError> {
         held_back: held_back(db).await?,
         revisions: revisions(db).await?,
         last_decision: count(db, "SELECT coalesce(max(id), 0) FROM decision").await?,
+        archived_to: count(db, "SELECT coalesce(max(last), 0) FROM archive").await?,
         last_event: count(db, "SELECT coalesce(max(seq), 0) FROM event").await?,
         fresh: false,
     };

@@ -9,7 +9,7 @@ use bulkhead_core::policy::Digest;
 use bulkhead_core::record::StoreError;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::{Sqlite, SqlitePool, SqlitePoolOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Connections at most. Each is a thread; readers are people and dashboards.
 const CONNECTIONS_MAX: u32 = 4;
@@ -21,6 +21,7 @@ pub const ROWS_MAX: usize = 1_000;
 #[derive(Clone)]
 pub struct LogReader {
     pub(crate) pool: SqlitePool,
+    pub(crate) path: PathBuf,
 }
 
 impl LogReader {
@@ -39,20 +40,22 @@ impl LogReader {
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_lazy_with(open::reader(path));
-        Ok(Self { pool })
+        Ok(Self { pool, path: path.to_owned() })
     }
 
     /// One decision.
     pub async fn decision(&self, id: DecisionId) -> Result<Option<LoggedDecision>, StoreError> {
         let mut query = QueryBuilder::new(DECISIONS);
         query.push(" WHERE id = ").push_bind(edits::integer(id.0)?);
-        Ok(self.read(query).await?.pop())
+        let Some((id, leaf, record, outcomes)) = self.rows(query).await?.pop() else { return Ok(None) };
+        let record = if record.is_some() { record } else { self.archived(id).await? };
+        logged((id, leaf, record, outcomes)).map(Some)
     }
 
-    /// A page of the log.
+    /// A page of the log, as far as it is not archived.
     pub async fn decisions(&self, filter: &DecisionFilter, page: Page, limit: usize) -> Result<Vec<LoggedDecision>, StoreError> {
         let mut query = QueryBuilder::new(DECISIONS);
-        query.push(" WHERE true");
+        query.push(" WHERE id > (SELECT coalesce(max(last), 0) FROM archive)");
         let columns = [
             (" AND caller = ", &filter.caller),
             (" AND operation = ", &filter.operation),
@@ -86,7 +89,7 @@ impl LogReader {
             Page::After(id) => query.push(" AND id > ").push_bind(edits::integer(id.0)?).push(" ORDER BY id"),
         };
         query.push(" LIMIT ").push_bind(limit.min(ROWS_MAX) as i64);
-        self.read(query).await
+        self.rows(query).await?.into_iter().map(logged).collect()
     }
 
     /// Events after number `seq`, oldest first.
@@ -152,10 +155,8 @@ impl LogReader {
         row.map(revision).transpose()
     }
 
-    async fn read(&self, mut query: QueryBuilder<Sqlite>) -> Result<Vec<LoggedDecision>, StoreError> {
-        let rows: Vec<Row> =
-            query.build_query_as().fetch_all(&self.pool).await.map_err(|e| failed(format!("the decision log cannot be read: {e}"), e))?;
-        rows.into_iter().map(logged).collect()
+    async fn rows(&self, mut query: QueryBuilder<Sqlite>) -> Result<Vec<Row>, StoreError> {
+        query.build_query_as().fetch_all(&self.pool).await.map_err(|e| failed(format!("the decision log cannot be read: {e}"), e))
     }
 }
 

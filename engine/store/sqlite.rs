@@ -6,7 +6,7 @@ use crate::open::{self, Lock};
 use crate::wait::block_on;
 use crate::{failed, load};
 use bulkhead_core::ids::BootId;
-use bulkhead_core::record::{Batch, Loaded, Store, StoreError};
+use bulkhead_core::record::{Batch, Edit, Loaded, Store, StoreError};
 use libsqlite3_sys::{SQLITE_BUSY, SQLITE_CONSTRAINT, SQLITE_FULL, SQLITE_IOERR};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,8 @@ pub struct SqliteStore {
     db: Option<Direct>,
     /// Boot that is on record; written again only when it changes.
     boot: Option<BootId>,
+    /// Records that are archived may still be here: looked at when nobody waits.
+    prunable: bool,
     /// Pages in the WAL that are not in the database yet, roughly.
     pages: u64,
     // The last field: given up when the connection is closed.
@@ -42,7 +44,7 @@ impl SqliteStore {
         let lock = Lock::take(path)?;
         open::private_file(path)?;
         let db = block_on(open::writer(path))?;
-        Ok(Self { path: path.to_owned(), db: Some(db), boot: None, pages: 0, _lock: lock })
+        Ok(Self { path: path.to_owned(), db: Some(db), boot: None, prunable: true, pages: 0, _lock: lock })
     }
 
     /// The hash of the API's token, if one was ever set.
@@ -113,6 +115,7 @@ impl Store for SqliteStore {
         let boot = batch.boot.filter(|boot| self.boot != Some(*boot));
         edits::write(self.db(), batch, boot).map_err(|trouble| self.refused(trouble))?;
         self.boot = batch.boot.or(self.boot);
+        self.prunable |= batch.edits.iter().any(|e| matches!(e, Edit::Archive(_)));
         let rows = batch.edits.len() + batch.decisions.len() + batch.settlements.len() + batch.events.len();
         // A row dirties its page and often one of an index.
         self.pages += 2 * rows as u64;
@@ -124,6 +127,19 @@ impl Store for SqliteStore {
     }
 
     fn idle(&mut self) {
+        if self.prunable {
+            // Some at a time: a request may come at any moment.
+            match edits::prune(self.db()).map_err(|trouble| self.refused(trouble)) {
+                Ok(more) => {
+                    self.prunable = more;
+                    self.pages += if more { 512 } else { 0 };
+                }
+                Err(error) => {
+                    self.prunable = false;
+                    tracing::warn!(%error, "archived records could not be deleted yet");
+                }
+            }
+        }
         if self.pages >= PAGES_IDLE {
             self.checkpoint();
         }

@@ -9,14 +9,17 @@ use bulkhead_core::record::StoreError;
 /// Rows that are read at once.
 const PAGE: i64 = 256;
 
-const DECISIONS: &str = "SELECT id, record, leaf FROM decision LEFT JOIN decision_record USING (id) WHERE id > ? ORDER BY id LIMIT ?";
-const SETTLEMENTS: &str = "SELECT seq, record, leaf FROM settlement WHERE seq > ? ORDER BY seq LIMIT ?";
+/// What is archived is known by its leaf; whether its bytes are there is for [`LogReader::archives`] to say.
+const DECISIONS: &str = "SELECT id, record, leaf, id <= (SELECT coalesce(max(last), 0) FROM archive)
+    FROM decision LEFT JOIN decision_record USING (id) WHERE id > ? ORDER BY id LIMIT ?";
+const SETTLEMENTS: &str = "SELECT seq, record, leaf, false FROM settlement WHERE seq > ? ORDER BY seq LIMIT ?";
 
 impl LogReader {
     /// Goes through the whole log: the records whose bytes do not give their leaf, numbers that are missing, and the roots over all
     /// leaves; also the roots over the first so many decisions and outcomes, if there are so many.
     pub async fn verify(&self, decisions: Option<u64>, outcomes: Option<u64>) -> Result<Verified, StoreError> {
-        Ok(Verified { decisions: self.walk(DECISIONS, decisions).await?, outcomes: self.walk(SETTLEMENTS, outcomes).await? })
+        let (decisions, outcomes) = (self.walk(DECISIONS, decisions).await?, self.walk(SETTLEMENTS, outcomes).await?);
+        Ok(Verified { decisions, outcomes, archives: self.archives().await? })
     }
 
     async fn walk(&self, page: &'static str, at: Option<u64>) -> Result<Checked, StoreError> {
@@ -25,7 +28,7 @@ impl LogReader {
         let mut root_at = (at == Some(0)).then(|| tree.root());
         let mut last = 0_i64;
         loop {
-            let rows: Vec<(i64, Option<String>, Vec<u8>)> = sqlx::query_as(page)
+            let rows: Vec<(i64, Option<String>, Vec<u8>, bool)> = sqlx::query_as(page)
                 .bind(last)
                 .bind(PAGE)
                 .fetch_all(&self.pool)
@@ -34,12 +37,12 @@ impl LogReader {
             if rows.is_empty() {
                 return Ok(Checked { size: tree.size(), root: tree.root(), root_at, changed, missing });
             }
-            for (number, record, recorded) in rows {
+            for (number, record, recorded, archived) in rows {
                 let room = ROWS_MAX.saturating_sub(missing.len());
                 missing.extend((last + 1..number).take(room).filter_map(|n| natural(n).ok()));
                 let found = record.map(|record| leaf(record.as_bytes()));
                 match found {
-                    None if missing.len() < ROWS_MAX => missing.push(natural(number)?),
+                    None if !archived && missing.len() < ROWS_MAX => missing.push(natural(number)?),
                     Some(found) if found.as_slice() != recorded && changed.len() < ROWS_MAX => changed.push(natural(number)?),
                     _ => {}
                 }

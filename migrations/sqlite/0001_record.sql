@@ -74,12 +74,12 @@ CREATE TABLE policy (
 CREATE INDEX policy_module ON policy (module);
 
 -- Every revision that a policy ever had, as it was: what a decision was judged by can be read, and asked again. They outlive
--- their policy; their modules stay for as long. `spec` is the policy as JSON, `decision_id` the change that made it.
+-- their policy, and their modules stay until all decisions that these judged are archived. `spec` is the policy as JSON, `decision_id` the change that made it.
 CREATE TABLE policy_revision (
     name        TEXT    NOT NULL,
     revision    INTEGER NOT NULL,
     decision_id INTEGER,
-    module      TEXT    NOT NULL REFERENCES module (digest) DEFERRABLE INITIALLY DEFERRED,
+    module      TEXT    NOT NULL,
     spec        TEXT    NOT NULL,
     PRIMARY KEY (name, revision)
 ) STRICT, WITHOUT ROWID;
@@ -120,6 +120,17 @@ CREATE TABLE settlement (
 
 CREATE INDEX settlement_decision ON settlement (decision_id);
 
+-- Closed months whose records are in a file of their own, with what judged them; `sha256` is the file's. `decision_id` is the decision
+-- that archived them. Only records that are listed here may be deleted.
+CREATE TABLE archive (
+    first       INTEGER NOT NULL PRIMARY KEY,
+    last        INTEGER NOT NULL CHECK (last >= first),
+    month       TEXT    NOT NULL,
+    file        TEXT    NOT NULL,
+    sha256      TEXT    NOT NULL,
+    decision_id INTEGER NOT NULL REFERENCES decision (id) DEFERRABLE INITIALLY DEFERRED
+) STRICT;
+
 CREATE TABLE event (
     seq     INTEGER NOT NULL PRIMARY KEY,
     at      INTEGER NOT NULL,
@@ -150,7 +161,16 @@ BEGIN SELECT RAISE(ABORT, 'a decision is recorded once'); END;
 CREATE TRIGGER decision_record_no_update BEFORE UPDATE ON decision_record
 BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
 CREATE TRIGGER decision_record_no_delete BEFORE DELETE ON decision_record
+WHEN NOT EXISTS (SELECT 1 FROM archive WHERE OLD.id BETWEEN first AND last)
 BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
+
+CREATE TRIGGER archive_next BEFORE INSERT ON archive
+WHEN NEW.first <> (SELECT coalesce(max(last), 0) + 1 FROM archive) OR NEW.last >= NEW.decision_id
+BEGIN SELECT RAISE(ABORT, 'archives follow each other without gaps, and come before their decision'); END;
+CREATE TRIGGER archive_no_update BEFORE UPDATE ON archive
+BEGIN SELECT RAISE(ABORT, 'archives are append-only'); END;
+CREATE TRIGGER archive_no_delete BEFORE DELETE ON archive
+BEGIN SELECT RAISE(ABORT, 'archives are append-only'); END;
 
 CREATE TRIGGER policy_revision_no_update BEFORE UPDATE ON policy_revision
 BEGIN SELECT RAISE(ABORT, 'revisions of policies are append-only'); END;

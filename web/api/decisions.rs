@@ -15,7 +15,8 @@ use bulkhead_core::names::shown;
 use bulkhead_core::refusal::Refusal;
 use utoipa::IntoParams;
 
-const OPERATIONS: [&str; 10] = [
+const OPERATIONS: [&str; 11] = [
+    "archive-decisions",
     "create-network",
     "change-network",
     "delete-network",
@@ -64,7 +65,7 @@ pub struct DecisionParams {
     pub until: Option<String>,
 }
 
-/// Lists decisions, newest first.
+/// Lists decisions, newest first, as far as they are not archived.
 #[utoipa::path(get, path = "/v1/decisions", tag = "decisions", params(DecisionParams, PageParams),
     responses((status = 200, description = "A page of them", body = Page<DecisionBody>)))]
 pub async fn list(State(app): State<App>, mut params: Params) -> Answered {

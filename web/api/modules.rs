@@ -14,10 +14,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use bulkhead_core::decide::Object;
+use bulkhead_core::ids::DecisionId;
 use bulkhead_core::names::shown;
 use bulkhead_core::policy::{Digest, Module};
 use bulkhead_core::refusal::Refusal;
-use bulkhead_core::request::Request;
+use bulkhead_core::request::{Request, UnusedModule};
 use bulkhead_core::state::State as Record;
 use std::sync::Arc;
 
@@ -124,7 +125,7 @@ pub async fn content(State(app): State<App>, Path(digest): Path<String>, params:
     }
 }
 
-/// Removes a module that no policy uses.
+/// Removes a module that no policy uses and by which no decision was judged that is not archived.
 #[utoipa::path(delete, path = "/v1/modules/{digest}", tag = "modules",
     params(("digest" = String, Path, description = "`sha256:` and 64 digits"), ChangeParams),
     responses((status = 200, description = "It is gone; or, in a dry run, what would come of it", body = inline(RemovedOrDryRun))))]
@@ -132,11 +133,14 @@ pub async fn delete(State(app): State<App>, Asker(caller): Asker, Path(digest): 
     let why = Why::of(&mut params);
     params.check()?;
     let digest = find(&app.engine().state(), &digest)?.digest;
-    let request = Request::DeleteModule(digest);
+    let _one_at_a_time = app.module_change().lock().await;
+    app.engine().flush().await;
+    let as_of = DecisionId(app.engine().state().last_decision);
+    let judged = app.log().last_judged_by(digest).await?;
+    let request = Request::DeleteModule(UnusedModule { digest, judged, as_of });
     if why.dry_run {
         return dry_run(&app, request, &caller, why).await;
     }
-    let _one_at_a_time = app.module_change().lock().await;
     let answer = app.ask(request, (*caller).clone(), why, None).await?;
     app.modules().unload(digest);
     Ok(json(StatusCode::OK, &Removed { decision: answer.decision.map(|d| d.0), warnings: answer.warnings }))

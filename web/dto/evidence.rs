@@ -2,7 +2,7 @@
 
 use super::decision::{HeardBody, JudgedByBody, hex};
 use super::policy::PolicyBody;
-use bulkhead_core::log::{Checked, Verified};
+use bulkhead_core::log::{ArchiveSeen, Checked, CheckedArchive, Verified};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -115,13 +115,34 @@ pub struct ReplayedBody {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Verification)]
 pub struct VerificationBody {
-    /// Whether nothing is wrong, with the decisions or with the outcomes.
+    /// Whether nothing is wrong, with the decisions, the outcomes or the archives.
     pub intact: bool,
     /// The decisions.
     #[serde(flatten)]
     pub decisions: CheckedBody,
     /// What came of their plans: a tree of its own, as it is put on record later.
     pub outcomes: CheckedBody,
+    /// Closed months whose records are in files of their own: their leaves are under the root, their bytes in the file.
+    pub archives: Vec<ArchiveBody>,
+}
+
+/// An archive.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Archive)]
+pub struct ArchiveBody {
+    /// Which month.
+    #[schema(example = "2026-01")]
+    pub month: String,
+    /// Its first decision.
+    pub first: u64,
+    /// Its last.
+    pub last: u64,
+    /// The file, an SQLite database, on the daemon's host.
+    pub file: String,
+    /// Digest of the file.
+    pub sha256: String,
+    /// `intact`, `changed` or `missing`.
+    pub state: String,
 }
 
 /// A list of records with their leaves, gone through.
@@ -147,7 +168,25 @@ impl VerificationBody {
     pub fn of(found: &Verified, decisions: Option<(String, u64)>, outcomes: Option<(String, u64)>) -> Self {
         let decisions = CheckedBody::of(&found.decisions, "decisions", decisions);
         let outcomes = CheckedBody::of(&found.outcomes, "outcomes", outcomes);
-        Self { intact: decisions.is_intact() && outcomes.is_intact(), decisions, outcomes }
+        let whole = found.archives.iter().all(|a| a.seen == ArchiveSeen::Intact);
+        let archives = found.archives.iter().map(archive).collect();
+        Self { intact: decisions.is_intact() && outcomes.is_intact() && whole, decisions, outcomes, archives }
+    }
+}
+
+fn archive(CheckedArchive { archive, seen }: &CheckedArchive) -> ArchiveBody {
+    let state = match seen {
+        ArchiveSeen::Intact => "intact",
+        ArchiveSeen::Changed => "changed",
+        ArchiveSeen::Missing => "missing",
+    };
+    ArchiveBody {
+        month: archive.month.clone(),
+        first: archive.first.0,
+        last: archive.last.0,
+        file: archive.file.clone(),
+        sha256: archive.sha256.to_string(),
+        state: state.to_owned(),
     }
 }
 

@@ -115,7 +115,8 @@ pub fn decide(basis: Basis<'_>, asked: &Asked) -> Result<Decided, Refusal> {
             detach::decide(basis, asked, network, endpoint, *netns_is_callers, &mut ids)
         }
         Request::PutModule(module) => policies::put_module(basis, asked, module),
-        Request::DeleteModule(digest) => policies::delete_module(basis, asked, *digest),
+        Request::DeleteModule(unused) => policies::delete_module(basis, asked, unused),
+        Request::Archive(archive) => policies::archive(basis, asked, archive),
         Request::PutPolicy(wish) => policies::put_policy(basis, asked, wish),
         Request::DeletePolicy { policy } => policies::delete_policy(basis, asked, policy),
     }

@@ -3,11 +3,12 @@
 use super::{Basis, Decided, Denial, Effect, Object, Outcome, listed};
 use crate::case::Suite;
 use crate::ids::Timestamp;
+use crate::log::Archive;
 use crate::names::{Name, nearest, shown};
 use crate::policy::{Digest, Module, Operation, Policy, PolicyMode, Verdict};
 use crate::record::{Decision, Edit};
 use crate::refusal::{Faults, Refusal};
-use crate::request::{Asked, PutPolicy};
+use crate::request::{Asked, PutPolicy, UnusedModule};
 use std::sync::Arc;
 
 /// Most policies at a time.
@@ -50,21 +51,39 @@ pub(super) fn put_module(basis: Basis<'_>, asked: &Asked, module: &Arc<Module>) 
     Ok(outcome(basis, asked, "put-module", module.digest.to_string(), effect))
 }
 
-pub(super) fn delete_module(basis: Basis<'_>, asked: &Asked, digest: Digest) -> Result<Decided, Refusal> {
+pub(super) fn delete_module(basis: Basis<'_>, asked: &Asked, unused: &UnusedModule) -> Result<Decided, Refusal> {
     only_admins(asked, "delete modules")?;
+    let digest = unused.digest;
     find_module(basis, digest)?;
     let users: Vec<&str> = basis.state.policies().filter(|p| p.module == digest).map(|p| p.name.as_str()).collect();
     if !users.is_empty() {
         return Err(Refusal::conflict("digest", format!("policies use this module: {}", listed(&users, 8)), "delete these first"));
     }
-    let former: Vec<&str> = basis.state.ever_used(digest).into_iter().map(Name::as_str).collect();
-    if !former.is_empty() {
-        let wrong = format!("decisions were judged by it, in former revisions of {}", listed(&former, 8));
-        return Err(Refusal::conflict("digest", wrong, "it stays: without it these decisions could not be replayed"));
+    if let Some(judged) = unused.judged {
+        let wrong = format!("decision {judged} was judged by it, and others may have been");
+        return Err(Refusal::conflict("digest", wrong, "it stays until these are archived: without it they could not be replayed"));
+    }
+    // Who was judged by it since is not known, but only if a policy used it meanwhile.
+    if basis.state.policies_changed > unused.as_of {
+        return Err(Refusal::conflict("digest", "policies were changed while the log was looked at", "ask again"));
     }
     let event = Some(("module.deleted", format!("module {digest}")));
     let effect = Effect { edits: vec![Edit::DropModule(digest)], plan: None, object: Object::Gone, event };
     Ok(outcome(basis, asked, "delete-module", digest.to_string(), effect))
+}
+
+/// What has been written becomes the place of these records. Nobody else's business, so no policy is asked.
+pub(super) fn archive(basis: Basis<'_>, asked: &Asked, archive: &Archive) -> Result<Decided, Refusal> {
+    only_admins(asked, "archive decisions")?;
+    let next = basis.state.archived_to.0 + 1;
+    if archive.first.0 != next || archive.last < archive.first || archive.last.0 > basis.state.last_decision {
+        let wrong = format!("decisions {} to {} are not the next to be archived", archive.first, archive.last);
+        return Err(Refusal::conflict("first", wrong, format!("from {next} on, up to {}", basis.state.last_decision)));
+    }
+    let text = format!("decisions {} to {} of {} are in {}", archive.first, archive.last, archive.month, archive.file);
+    let edits = vec![Edit::Archive(Arc::new(archive.clone()))];
+    let effect = Effect { edits, plan: None, object: Object::Gone, event: Some(("decisions.archived", text)) };
+    Ok(outcome(basis, asked, "archive-decisions", archive.month.clone(), effect))
 }
 
 fn find_module(basis: Basis<'_>, digest: Digest) -> Result<&Arc<Module>, Refusal> {

@@ -125,7 +125,7 @@ fn edit(state: &State, op: &Op, batch: &mut Batch) -> Option<Edit> {
             Edit::PutModule(Arc::new(sample::module(*n, *built_in)))
         }
         Op::NoModule { n } => {
-            if !state.ever_used(sample::digest(*n)).is_empty() {
+            if state.policies().any(|p| p.module == sample::digest(*n)) {
                 return None;
             }
             Edit::DropModule(sample::digest(*n))

@@ -144,8 +144,14 @@ impl Log for Memory {
         };
         let rows = self.0.lock().unwrap();
         let ends = rows.decisions.iter().map(|d| d.outcomes.len() as u64).sum();
-        let found = Verified { decisions: checked(rows.decisions.len() as u64, decisions), outcomes: checked(ends, outcomes) };
+        let found =
+            Verified { decisions: checked(rows.decisions.len() as u64, decisions), outcomes: checked(ends, outcomes), archives: vec![] };
         Box::pin(async { Ok(found) })
+    }
+    fn last_judged_by(&self, module: Digest) -> Later<'_, Option<DecisionId>> {
+        let rows = self.0.lock().unwrap();
+        let found = rows.decisions.iter().rfind(|d| d.decision.heard.iter().any(|h| h.module == module)).map(|d| d.decision.id);
+        Box::pin(async move { Ok(found) })
     }
     fn module_bytes(&self, module: Digest) -> Later<'_, Option<Vec<u8>>> {
         let found = self.0.lock().unwrap().bytes.get(&module).cloned();
