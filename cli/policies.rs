@@ -369,6 +369,8 @@ impl Set {
     fn run(&self, session: &mut Session) -> Result<()> {
         let target = Target::v1(&["policies", &self.policy]);
         let there = session.get(&target)?;
+        // A name of a module is looked up meanwhile: what was read is taken note of first.
+        session.only_if_unchanged();
         let wish = self.wish.over(session, as_wish(&there))?;
         if let Some(made) = session.change("PUT", target, Some(&wish), &self.change)? {
             session.show_made(&made, COLUMNS, "name")?;

@@ -18,6 +18,7 @@ pub mod fields;
 pub mod json;
 pub mod limits;
 pub mod listen;
+pub mod once;
 pub mod openapi;
 pub mod params;
 pub mod parts;
@@ -28,6 +29,7 @@ pub mod router;
 pub mod sessions;
 pub mod time;
 pub mod token;
+pub mod version;
 
 pub use app::App;
 pub use limits::Limits;

@@ -2,7 +2,9 @@
 //! What all operations share, above all how they fail, is added here, once.
 
 use crate::problem::{Kind, ProblemBody};
-use utoipa::openapi::schema::Schema;
+use crate::version::has_version;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Components, Content, HttpMethod, Ref, RefOr, ResponseBuilder, schema::ComponentsBuilder};
 use utoipa::{OpenApi, PartialSchema, ToSchema};
@@ -48,6 +50,12 @@ fn required_without_defaults(schema: &mut RefOr<Schema>) {
     }
 }
 
+/// A header field that may stand.
+fn header_field(name: &str, what: &str) -> Parameter {
+    let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(255));
+    ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).description(Some(what)).schema(Some(text)).build()
+}
+
 /// What is known before any route.
 pub fn base() -> utoipa::openapi::OpenApi {
     Base::openapi()
@@ -84,12 +92,25 @@ pub fn complete(api: &mut utoipa::openapi::OpenApi) {
             operation.operation_id = operation.operation_id.take().map(|id| tag.map_or(id.clone(), |tag| format!("{tag}.{id}")));
             let has_body = operation.request_body.is_some();
             let is_change = method != HttpMethod::Get;
+            if is_change && has_version(path) {
+                operation.parameters.get_or_insert_default().push(RefOr::T(header_field(
+                    "If-Match",
+                    "The `ETag` of what was read: the change is made only if it is the one that is there now",
+                )));
+            }
+            if method == HttpMethod::Post && operation.responses.responses.contains_key("201") && path != "/v1/modules" {
+                operation.parameters.get_or_insert_default().push(RefOr::T(header_field(
+                    "Idempotency-Key",
+                    "A text of the client's own: a repeat with the same one makes nothing anew, and is answered as the first was; for 24 hours",
+                )));
+            }
             for kind in Kind::ALL {
                 let may_be = match kind {
                     // Of the three that are 403 the description needs one, and of the two that are 500.
                     Kind::Denied | Kind::ForeignOrigin | Kind::Kernel => false,
                     Kind::Malformed | Kind::RequestTimeout | Kind::TooLarge | Kind::UnsupportedMediaType => has_body,
                     Kind::Conflict => is_change,
+                    Kind::PreconditionFailed => is_change && has_version(path),
                     Kind::NotFound => takes_name,
                     Kind::MethodNotAllowed => false,
                     _ => true,

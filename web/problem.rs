@@ -35,6 +35,8 @@ pub enum Kind {
     RequestTimeout,
     /// The request contradicts what is on record or on the host.
     Conflict,
+    /// What is to be changed was changed since it was read.
+    PreconditionFailed,
     /// The body is over the limit.
     TooLarge,
     /// The body is of another type than the path takes.
@@ -55,7 +57,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 17] = [
+    pub const ALL: [Kind; 18] = [
         Kind::Malformed,
         Kind::Unauthorized,
         Kind::Denied,
@@ -65,6 +67,7 @@ impl Kind {
         Kind::MethodNotAllowed,
         Kind::RequestTimeout,
         Kind::Conflict,
+        Kind::PreconditionFailed,
         Kind::TooLarge,
         Kind::UnsupportedMediaType,
         Kind::Misdirected,
@@ -88,6 +91,9 @@ impl Kind {
             }
             Kind::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "/problems/request-timeout", "The request took too long to arrive"),
             Kind::Conflict => (StatusCode::CONFLICT, "/problems/conflict", "The request contradicts what is there"),
+            Kind::PreconditionFailed => {
+                (StatusCode::PRECONDITION_FAILED, "/problems/precondition-failed", "It was changed since it was read")
+            }
             Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "/problems/too-large", "The body is too large"),
             Kind::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "/problems/unsupported-media-type", "The body has an unsupported type")
@@ -358,6 +364,7 @@ mod tests {
                 "405 /problems/method-not-allowed",
                 "408 /problems/request-timeout",
                 "409 /problems/conflict",
+                "412 /problems/precondition-failed",
                 "413 /problems/too-large",
                 "415 /problems/unsupported-media-type",
                 "421 /problems/misdirected",

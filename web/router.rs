@@ -2,11 +2,14 @@
 
 use crate::api;
 use crate::app::App;
+use crate::once::{self, Keys};
 use crate::openapi;
 use crate::params::Params;
 use crate::problem::{Kind, Problem};
+use crate::version::{self, Versions};
 use axum::Router;
 use axum::http::{HeaderValue, Uri, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use bulkhead_core::names::{nearest, shown};
 use utoipa::openapi::OpenApi;
@@ -63,6 +66,9 @@ pub fn describe() -> OpenApi {
 /// The router. Whoever calls it must have put an [`Asker`](crate::app::Asker) into the request ([`listen`](crate::listen) does).
 pub fn router(app: App) -> Router {
     let (router, _) = routes().split_for_parts();
+    let keys = Keys::new(app.clone());
+    let versions = Versions::new(app.clone(), router.clone().with_state(app.clone()));
+    let router = router.route_layer(from_fn_with_state(versions, version::guard)).route_layer(from_fn_with_state(keys, once::guard));
     router.fallback(nowhere).method_not_allowed_fallback(not_that_method).with_state(app)
 }
 

@@ -36,6 +36,10 @@ pub struct Http {
     within: Duration,
     runtime: Runtime,
     sender: Option<SendRequest<Full<Bytes>>>,
+    /// The tag of what was answered last.
+    tag: Option<String>,
+    /// The next request is a change only of what has this tag.
+    only_if: Option<String>,
     token: Option<String>,
 }
 
@@ -44,7 +48,16 @@ impl Http {
     pub fn new(host: &str, token_file: &Path, patience: Duration) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|e| Failed::Other(format!("the client cannot start: {e}")))?;
-        Ok(Self { door: door(host, token_file)?, patience, within: ANSWER_WITHIN, runtime, sender: None, token: None })
+        Ok(Self {
+            door: door(host, token_file)?,
+            patience,
+            within: ANSWER_WITHIN,
+            runtime,
+            sender: None,
+            tag: None,
+            only_if: None,
+            token: None,
+        })
     }
 
     /// Waits at least so long for a daemon that is away.
@@ -77,6 +90,11 @@ impl Http {
         value.ok_or_else(|| Failed::foreign(&format!("{} answered {method} {target} with what is not JSON of ours", self.door.text())))
     }
 
+    /// The next request changes only what was answered last, as it was then.
+    pub fn only_if_unchanged(&mut self) {
+        self.only_if = self.tag.take();
+    }
+
     /// Asks for bytes.
     pub fn bytes(&mut self, target: &Target) -> Result<Vec<u8>> {
         Ok(self.exchange("GET", target, None)?.1)
@@ -87,6 +105,7 @@ impl Http {
         let has_body = body.is_some();
         let response = self.ask(method, target, body, "application/json")?;
         let status = response.status();
+        self.tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         let of_type = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let (is_json, is_problem) = (of_type.starts_with("application/json"), of_type.starts_with("application/problem+json"));
         let read = self.runtime.block_on(Limited::new(response.into_body(), ANSWER_MAX).collect());
@@ -164,6 +183,10 @@ impl Http {
     fn request(&mut self, method: &str, target: &Target, of_type: Option<&'static str>, accept: &'static str) -> Result<Builder> {
         let agent = concat!("bulkhead/", env!("CARGO_PKG_VERSION"));
         let request = Request::builder().method(method).header(header::USER_AGENT, agent).header(header::ACCEPT, accept);
+        let request = match self.only_if.take_if(|_| method != "GET") {
+            Some(tag) => request.header(header::IF_MATCH, tag),
+            None => request,
+        };
         let request = match of_type {
             Some(of_type) => request.header(header::CONTENT_TYPE, of_type),
             None => request,

@@ -150,6 +150,11 @@ impl Session {
         }
     }
 
+    /// The next request changes only what was answered last, as it was then: else it is a conflict.
+    pub fn only_if_unchanged(&mut self) {
+        self.http.only_if_unchanged();
+    }
+
     /// Asks for something else; with a JSON body where there is one.
     pub fn send(&mut self, method: &str, target: &Target, body: Option<&Value>) -> Result<Value> {
         let body = body.map(|b| ("application/json", b.to_string().into_bytes()));

@@ -10,6 +10,7 @@ mod client;
 mod dashboard;
 mod description;
 mod evidence;
+mod guarded;
 mod limits;
 mod site;
 mod sockets;
