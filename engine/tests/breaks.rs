@@ -44,6 +44,7 @@ fn isolated(name: &str) -> Request {
         subnets: vec![],
         accept_ra: false,
         shield: ShieldWish::On,
+        dns_forward: Default::default(),
         labels: Labels::default(),
     })
 }

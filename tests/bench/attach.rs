@@ -262,6 +262,7 @@ impl Raw {
             id: EndpointId(ids.id()),
             network: network.id,
             name: None,
+            aliases: vec![],
             workload: Workload {
                 id: String::new(),
                 name: String::new(),
@@ -269,8 +270,6 @@ impl Raw {
                 provenance: Provenance::Unknown,
                 capabilities: None,
             },
-            aliases: vec![],
-            workload: Workload { id: String::new(), name: String::new(), labels: Labels::default(), provenance: Provenance::Unknown },
             netns: self.netns.clone(),
             link: LinkName::new("eth0").map_err(|f| f.to_string())?,
             index: ids.link_index(),

@@ -63,6 +63,7 @@ impl Store for Memory {
                 Edit::DropModule(d) => db.modules.retain(|m| m.digest != *d),
                 Edit::PutPolicy(p) => drop(db.policies.insert(p.name.clone(), (**p).clone())),
                 Edit::DropPolicy(n) => drop(db.policies.remove(n)),
+                // What leaves the log was never in here.
                 Edit::Archive(_) => {}
             }
         }

@@ -97,7 +97,7 @@ fn of_many_with_one_key_one_is_made() {
         site.client().with("Idempotency-Key", "k").post("/v1/networks", &wish).status
     };
     let statuses: Vec<u16> = std::thread::scope(|scope| {
-        let all: Vec<_> = (0..8).map(|_| scope.spawn(&make)).collect();
+        let all: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
         all.into_iter().map(|t| t.join().unwrap()).collect()
     });
     assert!(statuses.contains(&201) && statuses.iter().all(|s| matches!(s, 201 | 409)), "{statuses:?}");

@@ -70,6 +70,7 @@ impl Site {
                 name: workload.into(),
                 labels: Labels::default(),
                 provenance: Provenance::Unknown,
+                capabilities: None,
             },
             netns: Netns { id: netns(cookie), inode: cookie, named: format!("/run/netns/{cookie}") },
             link: LinkName::new("eth0").unwrap(),
