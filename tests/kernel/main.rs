@@ -6,7 +6,6 @@ mod addresses;
 mod bad_input;
 mod builtins;
 mod changes;
-mod changes;
 mod command;
 mod crash;
 mod denial;
