@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Rounds that are not counted, and those that are at the least.
 const ROUNDS_MIN: usize = 20;
 
-/// Measures what an evaluation costs: time and fuel.
+/// Measures what an evaluation costs: time, fuel, memory.
 #[derive(Debug, Args)]
 #[command(before_help = "\
 Examples:
@@ -26,7 +26,7 @@ It puts the requests of the cases to the module, each to a fresh instance, with 
 named, an empty request of each operation that the module judges.
 
 Time is what the caller waits for: making the instance, evaluating, taking it away. It depends on the machine, and on what else runs on it;
-fuel does not. It is wasmtime's count of instructions: it may differ from one version of bulkhead to the next.")]
+fuel and memory do not. Fuel is wasmtime's count of instructions: it may differ from one version of bulkhead to the next.")]
 pub struct Bench {
     /// The module: a file, or the name of a policy that comes with bulkhead.
     #[arg(value_name = "FILE|NAME")]
@@ -52,6 +52,7 @@ struct Cost {
     p50: Duration,
     p99: Duration,
     fuel: u64,
+    memory_bytes: u64,
 }
 
 impl Bench {
@@ -86,7 +87,7 @@ impl Bench {
             let all: Vec<Value> = costs.iter().map(Cost::json).collect();
             println!("{:#}", json!({"module": module.digest, "name": module.description.name, "size": module.size, "requests": all}));
         } else {
-            println!("{head}\n{:>10} {:>10} {:>12}  request", "p50 µs", "p99 µs", "fuel");
+            println!("{head}\n{:>10} {:>10} {:>12} {:>10}  request", "p50 µs", "p99 µs", "fuel", "KiB");
             costs.iter().for_each(|cost| println!("{}", cost.line()));
         }
         Ok(())
@@ -118,7 +119,7 @@ impl Bench {
     }
 
     fn cost(&self, judge: &WasmJudge, policy: &Policy, case: &Case) -> Result<Cost, String> {
-        let judged = judge.judge(policy, &case.request);
+        let (judged, memory_bytes) = judge.measured(policy, &case.request);
         if let Judgement::Broke(why) = judged.judgement {
             return Err(format!("{:?}: the policy broke: {why}", case.name));
         }
@@ -135,7 +136,7 @@ impl Bench {
         times.sort();
         let at = |percent: usize| times[(times.len() - 1) * percent / 100];
         let (name, fuel) = (case.name.clone(), judged.fuel.unwrap_or_default());
-        Ok(Cost { name, rounds: times.len(), p50: at(50), p99: at(99), fuel })
+        Ok(Cost { name, rounds: times.len(), p50: at(50), p99: at(99), fuel, memory_bytes })
     }
 }
 
@@ -144,12 +145,13 @@ impl Cost {
         let us = |d: Duration| d.as_nanos() as f64 / 1e3;
         json!({
             "name": self.name, "rounds": self.rounds, "p50_us": us(self.p50), "p99_us": us(self.p99), "fuel": self.fuel,
+            "memory_bytes": self.memory_bytes,
         })
     }
 
     fn line(&self) -> String {
         let us = |d: Duration| d.as_nanos() as f64 / 1e3;
         let name: String = self.name.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect();
-        format!("{:>10.1} {:>10.1} {:>12}  {name}", us(self.p50), us(self.p99), self.fuel)
+        format!("{:>10.1} {:>10.1} {:>12} {:>10}  {name}", us(self.p50), us(self.p99), self.fuel, self.memory_bytes >> 10)
     }
 }

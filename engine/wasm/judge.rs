@@ -9,7 +9,7 @@ use crate::engine::{self, NotStarted};
 use crate::limits::Limits;
 use crate::loaded::{Loaded, Snapshot};
 use crate::prepare::{self, Job, Outcome};
-use crate::run::{Bounds, Broke};
+use crate::run::{Bounds, Broke, Run};
 use crate::runner::Runner;
 use crate::settings::{self, SettingsRefused};
 use crate::time::Allowance;
@@ -251,42 +251,61 @@ impl WasmJudge {
     }
 
     /// Also the fuel of `evaluate`: what comes before it may have been done long ago.
-    fn ask(&self, loaded: &Loaded, policy: &Policy, question: &Question, time: &mut Allowance) -> (Result<Opinion, Broke>, Option<u64>) {
+    fn ask(&self, loaded: &Loaded, policy: &Policy, question: &Question, time: &mut Allowance) -> (Result<Opinion, Broke>, Used) {
         let frozen = loaded.frozen(&policy.settings);
         let request = convert::request(question);
-        let mut fuel = None;
+        let mut used = Used::default();
         let pre = frozen.as_ref().map_or(&loaded.pre, |f| &f.pre);
         let answer = self.runner.call(pre, *time, |mut run| {
             if frozen.is_none() {
                 let configured = run.configure(&settings::text(&policy.settings));
-                (*time, fuel) = (run.time(), Some(run.fuel_used()));
+                (*time, used) = (run.time(), Used::of(&run));
                 if let Err(violations) = configured? {
                     return Err(Broke::Ran(format!("it refuses its settings: {}", SettingsRefused { violations })));
                 }
             }
             let opinion = run.evaluate(&request, &policy.description);
-            (*time, fuel) = (run.time(), Some(run.fuel_used()));
+            (*time, used) = (run.time(), Used::of(&run));
             opinion
         });
-        (answer, fuel)
+        (answer, used)
     }
 
-    fn judge_within(&self, policy: &Policy, question: &Question, time: &mut Allowance) -> Judged {
+    /// Puts the question to one policy. Also the memory that this took, in bytes: all memories of its instance, as they were at its end.
+    pub fn measured(&self, policy: &Policy, question: &Question) -> (Judged, u64) {
+        self.judge_within(policy, question, &mut Allowance::of("a judgement", self.limits().deadline_ms))
+    }
+
+    fn judge_within(&self, policy: &Policy, question: &Question, time: &mut Allowance) -> (Judged, u64) {
         // That it was not there is a circumstance: another time it may be.
-        let broke = |why: String| Judged::broke(why, None, Some(Limit::Circumstance));
+        let broke = |why: String| (Judged::broke(why, None, Some(Limit::Circumstance)), 0);
         let Some(loaded) = self.ready(policy.module) else {
             return broke(self.loaded(policy.module).err().unwrap_or_else(|| "its module has just been loaded".into()));
         };
         match self.ask(&loaded, policy, question, time) {
-            (Ok(opinion), fuel) => Judged::spoke(opinion, fuel),
-            (Err(broke), fuel) => Judged::broke(broke.to_string(), fuel, broke.limit()),
+            (Ok(opinion), Used { fuel, memory_bytes }) => (Judged::spoke(opinion, fuel), memory_bytes),
+            (Err(broke), Used { fuel, memory_bytes }) => (Judged::broke(broke.to_string(), fuel, broke.limit()), memory_bytes),
         }
+    }
+}
+
+/// What a judgement took.
+#[derive(Default)]
+struct Used {
+    /// None where it never ran.
+    fuel: Option<u64>,
+    memory_bytes: u64,
+}
+
+impl Used {
+    fn of(run: &Run<'_>) -> Self {
+        Self { fuel: Some(run.fuel_used()), memory_bytes: run.memory_bytes() }
     }
 }
 
 impl Judge for WasmJudge {
     fn judge(&self, policy: &Policy, question: &Question) -> Judged {
-        self.judge_within(policy, question, &mut Allowance::of("a judgement", self.limits().deadline_ms))
+        self.measured(policy, question).0
     }
 
     fn judged_by(&self) -> Arc<JudgedBy> {
@@ -303,10 +322,10 @@ impl Judge for WasmJudge {
                 return Judged::broke(why, None, Some(Limit::Circumstance));
             }
             if decision_ms <= deadline_ms {
-                return self.judge_within(policy, question, &mut together);
+                return self.judge_within(policy, question, &mut together).0;
             }
             let mut alone = together.at_most("a judgement", deadline_ms);
-            let judged = self.judge_within(policy, question, &mut alone);
+            let (judged, _) = self.judge_within(policy, question, &mut alone);
             together.went_on(&alone);
             judged
         };

@@ -46,7 +46,7 @@ pub(crate) struct Run<'a> {
 impl<'a> Run<'a> {
     /// A fresh instance.
     pub(crate) fn start(engine: &Engine, pre: &PolicyPre<Bounds>, limits: &'a Limits, time: Allowance) -> Result<Self, Broke> {
-        let bounds = Bounds { memory_bytes_max: size(limits.memory_bytes_max), refused: None, time };
+        let bounds = Bounds { memory_bytes_max: size(limits.memory_bytes_max), memory_bytes: 0, refused: None, time };
         let mut store = Store::new(engine, bounds);
         store.limiter(|bounds| bounds);
         store.set_epoch_deadline(1);
@@ -112,6 +112,11 @@ impl<'a> Run<'a> {
         self.fuel - self.store.get_fuel().expect("the engine counts fuel")
     }
 
+    /// All its memories, in bytes: they only grow.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.store.data().memory_bytes
+    }
+
     /// What is left of its time.
     pub(crate) fn time(&self) -> Allowance {
         self.store.data().time
@@ -174,14 +179,17 @@ impl<'a> Run<'a> {
 /// Memory and time that one instance may have. The pool keeps to the same limit of memory; this one remembers who ran into it.
 pub(crate) struct Bounds {
     memory_bytes_max: usize,
+    memory_bytes: u64,
     refused: Option<usize>,
     time: Allowance,
 }
 
 impl ResourceLimiter for Bounds {
-    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let fits = desired <= self.memory_bytes_max;
-        if !fits {
+        if fits {
+            self.memory_bytes += (desired - current) as u64;
+        } else {
             self.refused = Some(desired);
         }
         Ok(fits)

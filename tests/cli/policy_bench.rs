@@ -10,7 +10,7 @@ fn bench(arguments: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn the_requests_of_cases_are_measured_in_time_and_fuel() {
+fn the_requests_of_cases_are_measured_in_time_fuel_and_memory() {
     let example = ["policies/built/examples/endpoint-limit.wasm", "--cases", "policies/examples/endpoint-limit", "--json"];
     let measured = || {
         let (status, out, err) = bench(&example);
@@ -28,8 +28,9 @@ fn the_requests_of_cases_are_measured_in_time_and_fuel() {
     assert_eq!(names, four);
     for (one, other) in once.iter().zip(&again) {
         assert!(one["rounds"].as_u64().unwrap() >= 20 && one["p50_us"].as_f64().unwrap() <= one["p99_us"].as_f64().unwrap(), "{one}");
-        assert!(one["fuel"].as_u64() > Some(0), "{one}");
-        assert_eq!(one["fuel"], other["fuel"], "the same each time");
+        let whole_pages = one["memory_bytes"].as_u64().filter(|bytes| *bytes > 0 && bytes % 65_536 == 0);
+        assert!(whole_pages.is_some() && one["fuel"].as_u64() > Some(0), "{one}");
+        assert_eq!((&one["fuel"], &one["memory_bytes"]), (&other["fuel"], &other["memory_bytes"]), "the same each time");
     }
     assert!(once[1]["fuel"].as_u64() > once[0]["fuel"].as_u64(), "a denial has a message to make: {once:?}");
 }
