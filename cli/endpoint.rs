@@ -6,7 +6,7 @@ use crate::client::failed::Result;
 use crate::client::live;
 use crate::client::target::Target;
 use crate::client::{Common, Session, run};
-use crate::network::pairs;
+use crate::network::{label_changes, pairs};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use std::process::ExitCode;
@@ -33,8 +33,40 @@ enum Command {
     Inspect(Inspect),
     #[command(visible_alias = "connect")]
     Attach(Box<Attach>),
+    #[command(visible_alias = "update")]
+    Set(Set),
     #[command(visible_aliases = ["disconnect", "rm"])]
     Detach(Detach),
+}
+
+/// Changes the labels of an endpoint's workload, on all its endpoints. All whom it concerns are judged again.
+#[derive(Debug, Args)]
+#[command(before_help = "\
+Examples:
+  bulkhead endpoint set cards pan1 --label release=7 --label review-
+  bulkhead endpoint set cards pan1 --label tier=web --dry-run")]
+struct Set {
+    /// Name or id of the network.
+    #[arg(add = live::networks())]
+    network: String,
+    /// Name or id of the endpoint.
+    endpoint: String,
+    /// A label to set, or with KEY- one to take away; may be repeated.
+    #[arg(short, long = "label", value_name = "KEY=VALUE|KEY-", required = true, add = live::labels())]
+    labels: Vec<String>,
+    #[command(flatten)]
+    change: Change,
+}
+
+impl Set {
+    fn run(&self, session: &mut Session) -> Result<()> {
+        let wish = json!({"workload": {"labels": label_changes(&self.labels)?}});
+        let target = Target::v1(&["networks", &self.network, "endpoints", &self.endpoint]);
+        if let Some(changed) = session.change("PATCH", target, Some(&wish), &self.change)? {
+            session.show_made(&changed, COLUMNS, "name")?;
+        }
+        Ok(())
+    }
 }
 
 /// Lists endpoints, oldest first.
@@ -165,6 +197,7 @@ impl Endpoint {
             Command::Ls(ls) => ls.run(session),
             Command::Inspect(inspect) => inspect.run(session),
             Command::Attach(attach) => attach.run(session),
+            Command::Set(set) => set.run(session),
             Command::Detach(detach) => detach.run(session),
         })
     }

@@ -25,11 +25,13 @@ mod policy;
 mod policy_as_test;
 mod policy_bench;
 mod policy_child;
+mod policy_matrix;
 mod policy_module;
 mod policy_new;
 mod policy_report;
 mod policy_test;
 mod replay;
+mod report;
 mod retention;
 mod run;
 mod serve;
@@ -68,6 +70,7 @@ enum Command {
     Module(module::Module),
     Decision(decision::Decision),
     Event(event::Event),
+    Report(report::Report),
     Doctor(doctor::Doctor),
     Serve(Box<options::Serve>),
     Demo(demo::Demo),
@@ -103,6 +106,7 @@ fn main() -> ExitCode {
         Command::Module(module) => module.run(),
         Command::Decision(decision) => decision.run(),
         Command::Event(event) => event.run(),
+        Command::Report(report) => report.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Serve(options) => serve::run(&options),
         Command::Demo(options) => demo::run(&options),

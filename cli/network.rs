@@ -36,6 +36,8 @@ enum Command {
     Ls(Ls),
     Inspect(Inspect),
     Create(Box<Create>),
+    #[command(visible_alias = "update")]
+    Set(Set),
     #[command(visible_aliases = ["remove", "delete"])]
     Rm(Rm),
     Connect(Box<Attach>),
@@ -192,6 +194,7 @@ impl Network {
             Command::Ls(ls) => ls.run(session),
             Command::Inspect(inspect) => inspect.run(session),
             Command::Create(create) => create.run(session),
+            Command::Set(set) => set.run(session),
             Command::Rm(rm) => rm.run(session),
             Command::Connect(attach) => attach.run(session),
             Command::Disconnect(detach) => detach.run(session),
@@ -230,6 +233,72 @@ impl Rm {
         }
         Ok(())
     }
+}
+
+/// Changes labels, MTU, gateways and ranges of a network; what is not named stays. All whom it concerns are judged again.
+#[derive(Debug, Args)]
+#[command(before_help = "\
+Examples:
+  bulkhead network set cards --label owner=team-7 --label review-
+  bulkhead network set cards --mtu 1400 --dry-run
+  bulkhead network set cards --ip-range 192.168.40.0/25=192.168.40.0/24      (ranges only grow; SUBNET= alone is all of it)
+  bulkhead network set cards --gateway 192.168.40.0/24=192.168.40.254")]
+struct Set {
+    /// Its name or id.
+    #[arg(add = live::networks())]
+    network: String,
+    /// A label to set, or with KEY- one to take away; may be repeated.
+    #[arg(short, long = "label", value_name = "KEY=VALUE|KEY-", add = live::labels())]
+    labels: Vec<String>,
+    /// MTU of its links in bytes.
+    #[arg(long, value_name = "BYTES")]
+    mtu: Option<u32>,
+    /// The gateway of a subnet: an address, auto or none; may be repeated.
+    #[arg(short, long = "gateway", value_name = "SUBNET=ADDRESS")]
+    gateways: Vec<String>,
+    /// The part of a subnet that addresses are handed out from; may be repeated.
+    #[arg(long = "ip-range", value_name = "SUBNET=CIDR")]
+    ip_ranges: Vec<String>,
+    #[command(flatten)]
+    change: Change,
+}
+
+impl Set {
+    fn run(&self, session: &mut Session) -> Result<()> {
+        let mut wish = Map::new();
+        let labels = label_changes(&self.labels)?;
+        if !labels.is_empty() {
+            wish.insert("labels".into(), Value::Object(labels));
+        }
+        wish.extend(self.mtu.map(|mtu| ("mtu".to_owned(), Value::from(mtu))));
+        let mut subnets: Map<String, Value> = Map::new();
+        for (option, field, given) in [("--gateway", "gateway", &self.gateways), ("--ip-range", "ip_range", &self.ip_ranges)] {
+            for (cidr, value) in pairs(option, given)? {
+                let value = if value == "" { Value::Null } else { value };
+                let subnet = subnets.entry(cidr.clone()).or_insert_with(|| json!({"cidr": cidr}));
+                subnet[field] = value;
+            }
+        }
+        if !subnets.is_empty() {
+            wish.insert("subnets".into(), subnets.into_iter().map(|(_, subnet)| subnet).collect());
+        }
+        if wish.is_empty() {
+            return Err(Failed::Usage("nothing to change: say --label, --mtu, --gateway or --ip-range".into()));
+        }
+        let target = Target::v1(&["networks", &self.network]);
+        if let Some(changed) = session.change("PATCH", target, Some(&Value::Object(wish)), &self.change)? {
+            session.show_made(&changed, COLUMNS, "name")?;
+        }
+        Ok(())
+    }
+}
+
+/// Labels to set, and with `KEY-` to take away.
+pub fn label_changes(given: &[String]) -> Result<Map<String, Value>> {
+    let (gone, set): (Vec<&String>, Vec<&String>) = given.iter().partition(|text| text.ends_with('-') && !text.contains('='));
+    let mut changes = pairs("--label", &set.into_iter().cloned().collect::<Vec<_>>())?;
+    changes.extend(gone.into_iter().map(|text| (text.trim_end_matches('-').to_owned(), Value::Null)));
+    Ok(changes)
 }
 
 impl Create {

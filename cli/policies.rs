@@ -9,6 +9,7 @@ use crate::client::terminal::{harmless, say};
 use crate::client::{Common, Format, Session, run};
 use crate::module;
 use crate::network::pairs;
+use crate::policy_matrix::Matrix;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -29,6 +30,7 @@ pub enum OnRecord {
     Violations(Violations),
     Revisions(Named),
     Diff(Diff),
+    Matrix(Matrix),
     Rollback(Rollback),
 }
 
@@ -284,6 +286,7 @@ impl OnRecord {
                 session.show_list(&found, REVISIONS, "revision")
             }),
             Self::Diff(diff) => run(&diff.common, |session| diff.run(session)),
+            Self::Matrix(matrix) => matrix.run(),
             Self::Rollback(Rollback { policy, revision, change, common }) => run(common, |session| {
                 let body = json!({"revision": revision});
                 match session.change("POST", Target::v1(&["policies", policy, "rollback"]), Some(&body), change)? {

@@ -86,6 +86,39 @@ fn a_walk_with_the_command_line() {
 }
 
 #[test]
+fn what_is_there_is_changed_and_reported() {
+    site(|site| {
+        let w = site.lab.workload("pan1").unwrap();
+        site.prints("network create cards --parent eth0.40 --subnet 192.168.40.0/24 --ip-range 192.168.40.0/25 --label tier=cards");
+        site.prints("network create shop --parent eth0.30 --subnet 192.168.30.0/24 --label tier=web");
+        site.prints(&format!("endpoint attach cards {} --name pan1", w.name()));
+        let set = "network set cards --label owner=team-7 --mtu 1400 --gateway 192.168.40.0/24=192.168.40.254 --ip-range 192.168.40.0/24=";
+        assert!(site.prints(&format!("{set} --dry-run")).starts_with("would be allowed\n"));
+        assert_eq!(site.prints(set), "cards\n");
+        let cards = site.json("network inspect cards");
+        assert_eq!(
+            (&cards["labels"]["owner"], &cards["mtu"], &cards["subnets"][0]["ip_range"]),
+            (&"team-7".into(), &1400.into(), &Value::Null)
+        );
+        site.prints("network create more --parent eth0.40 --subnet 192.168.41.0/24 --label tier=cards");
+        assert_eq!(site.run("network set cards --label tier=web").0, Some(3), "more is beside it");
+        assert_eq!(site.run("network set cards").0, Some(2));
+        assert_eq!(site.prints("endpoint set cards pan1 --label release=7 --label release-"), "pan1\n");
+        assert_eq!(site.prints("endpoint set cards pan1 --label release=7"), "pan1\n");
+        assert_eq!(site.json("endpoint inspect cards pan1")["workload"]["labels"]["release"], "7");
+
+        let report = site.prints("report segmentation -o csv");
+        assert!(report.lines().any(|l| l.starts_with("cards,web,shared-segment,satisfied,")), "{report}");
+        let page = site.prints("report segmentation --html");
+        assert!(page.contains("<!doctype html>") || page.contains("<!DOCTYPE html>"), "{page}");
+        let matrix = site.prints("policy matrix tier-isolation -o csv");
+        assert!(matrix.contains("create-network,shared,cards,web,denied"), "{matrix}");
+        let decision = cards["decision"].to_string();
+        assert!(site.prints(&format!("decision replay {decision} --policy subnet-rules")).contains("subnet-rules"));
+    });
+}
+
+#[test]
 fn policies_are_tried_changed_compared_and_put_back() {
     site(|site| {
         site.prints("network create n --subnet 10.1.0.0/24");
