@@ -49,12 +49,16 @@ fn open_plan(state: &State, observed: &Observed, plan: &Plan) -> Fix {
     let done = Fix::Settle(Settlement { plan: plan.id, result: Settled::Done, took_us: None });
     match plan.purpose {
         // Parents, and what was to be healed, are looked at right after this: what they lack is made then.
-        Purpose::CreateNetwork(_) | Purpose::HealParent(_) | Purpose::HealEndpoint(_) => done,
-        Purpose::Attach(id) if state.endpoint_by_id(id).is_some_and(|e| endpoint_complete(state, observed, e)) => done,
-        // What could not be looked at is no reason to touch anything: the next look that can tell heals it.
-        Purpose::Attach(id) if state.endpoint_by_id(id).is_some_and(|e| unknown(state, observed, e)) => done,
-        // An address or a route that is missing is not made up for later: a workload may have taken it away.
-        Purpose::Attach(_) => Fix::Redo(plan.id),
+        Purpose::CreateNetwork(_) | Purpose::HealParent(_) => done,
+        // What a small repair did not get to is seen at the next look, like its reason.
+        Purpose::HealEndpoint(_) if !plan.steps.iter().any(|s| matches!(s, Step::AddIpvlan { .. })) => done,
+        Purpose::Attach(id) | Purpose::HealEndpoint(id) => match state.endpoint_by_id(id) {
+            Some(e) if endpoint_complete(state, observed, e) => done,
+            // What could not be looked at is no reason to touch anything: the next look that can tell heals it.
+            Some(e) if unknown(state, observed, e) => done,
+            // An address or a route that is missing is not made up for later: a workload may have taken it away.
+            _ => Fix::Redo(plan.id),
+        },
         // Links and filters end with their kernel. What has their index in this boot is somebody else's.
         Purpose::DeleteNetwork(id) if parent_of(state, id).is_some_and(|p| p.boot != state.boot) => done,
         Purpose::Detach(id) if state.endpoint_by_id(id).is_some_and(|e| e.netns.id.boot != state.boot) => done,

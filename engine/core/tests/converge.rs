@@ -4,12 +4,13 @@
 mod common;
 
 use bulkhead_core::converge::{Fix, open_plans, parents};
+use bulkhead_core::decide::endpoint_making;
 use bulkhead_core::endpoint::{Endpoint, EndpointState};
 use bulkhead_core::faults::complaints;
 use bulkhead_core::host::{Host, IfIndex, ShieldSeen};
 use bulkhead_core::ids::{BootId, Timestamp};
-use bulkhead_core::observed::Observed;
-use bulkhead_core::plan::{Plan, Settled, Step};
+use bulkhead_core::observed::{InsideLink, NetnsSeen, Observed};
+use bulkhead_core::plan::{Plan, Purpose, Settled, Step};
 use bulkhead_core::record::Edit;
 use bulkhead_core::request::{CreateNetwork, Request};
 use bulkhead_core::state::State;
@@ -75,6 +76,34 @@ fn endpoints_that_failed_are_tried_as_soon_as_their_parent_is_back() {
     w.settle(&plan, Settled::Done);
     let EndpointState::Failed { at, .. } = &w.state.endpoint_by_id(endpoint.id).unwrap().state else { panic!() };
     assert_eq!(Some(*at), since, "its waiting time has been over for long");
+}
+
+/// What a look finds missing of a link that is there is left alone, as a workload may have taken it away: so what a crash cut off must be
+/// made anew at the start.
+#[test]
+fn a_link_that_was_being_made_again_when_the_daemon_died_is_made_anew() {
+    let mut w = World::new();
+    w.ask(Request::CreateNetwork(on_eth0())).unwrap();
+    let endpoint = endpoint_of(&w.ask(Request::Attach(attach("n", 1))).unwrap(), &w.state);
+    let (network, parent) = (w.state.network("n").unwrap().clone(), w.state.parents().next().unwrap().clone());
+    let id = bulkhead_core::ids::PlanId(77);
+    let plan = endpoint_making(&endpoint, &network, &parent, Purpose::HealEndpoint(endpoint.id), id);
+    let state = EndpointState::Attaching { plan: id };
+    w.state.apply(&Edit::PutEndpoint(Arc::new(Endpoint { state, ..(*endpoint).clone() })));
+    w.state.apply(&Edit::OpenPlan(Arc::new(plan)));
+    let half = InsideLink {
+        index: endpoint.index,
+        name: "eth0".into(),
+        alias: None,
+        ipvlan: Some((network.mode, network.flag, parent.index)),
+        mtu: 1500,
+        up: false,
+        addresses: vec![],
+        routes: vec![],
+    };
+    let namespaces = BTreeMap::from([(endpoint.netns.id, NetnsSeen::There(vec![half]))]);
+    let fixes = open_plans(&w.state, &Observed { host: w.host.clone(), namespaces });
+    assert!(matches!(fixes[..], [Fix::Redo(plan)] if plan == id), "{fixes:?}");
 }
 
 /// An index is the host's for as long as its kernel runs: after that, it may be anybody's.
