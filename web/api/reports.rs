@@ -52,7 +52,8 @@ pub struct SegmentationParams {
         (SegmentationBody = "application/json"), (String = "text/html")))))]
 pub async fn show(State(app): State<App>, headers: HeaderMap, mut params: Params) -> Answered {
     let when = "a time, such as 2026-01-31T12:00:00Z";
-    let now = bulkhead_engine::clock::now();
+    // Periods end before their end: the millisecond that runs now is part of one that ends now.
+    let now = Timestamp(bulkhead_engine::clock::now().0.saturating_add(1));
     let until = params.parsed("until", when, time::parse).unwrap_or(now).min(now);
     let since = params.parsed("since", when, time::parse).unwrap_or(Timestamp(until.0.saturating_sub(PERIOD_MS)));
     let label = params.one("label").unwrap_or_else(|| "tier".to_owned());
