@@ -512,6 +512,21 @@ pub struct Heard {
     pub judged: Judged,
 }
 
+impl Heard {
+    /// What `policy` said at `now` to a question.
+    pub fn of(policy: &Policy, now: Timestamp, question: Question, judged: Judged) -> Self {
+        Self {
+            policy: policy.name.clone(),
+            module: policy.module,
+            revision: policy.revision,
+            mode: policy.mode_at(now),
+            help: policy.help.clone(),
+            question,
+            judged,
+        }
+    }
+}
+
 /// A violation with the policy that found it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {

@@ -9,7 +9,7 @@ use crate::names::Labels;
 use crate::network::Network;
 use crate::parent::Parent;
 use crate::policy::{Heard, PolicyMode};
-use crate::refusal::{Fault, Faults, Refusal, RefusalKind};
+use crate::refusal::{Fault, Refusal, RefusalKind};
 use crate::rehearse::{Existing, ask_one, denies};
 use crate::request::{Asked, LabelChanges};
 use crate::settings::Settings;
@@ -98,10 +98,8 @@ impl Affected {
     /// the way: `GET /v1/violations` names it.
     pub(super) fn newly_denied(self, basis: Basis<'_>, asked: &Asked, after: &State) -> Result<Vec<Heard>, Refusal> {
         if self.list.len() > ASKED_MAX {
-            let mut faults = Faults::default();
             let wrong = format!("{} networks and endpoints would have to be judged again", self.list.len());
-            faults.conflict("labels", wrong, format!("at most {ASKED_MAX}: make a new network, and move workloads there"));
-            faults.finish()?;
+            return Err(Refusal::conflict("labels", wrong, format!("at most {ASKED_MAX}: make a new network, and move workloads there")));
         }
         let then = Basis { state: after, ..basis };
         let mut out = Vec::new();
@@ -111,9 +109,7 @@ impl Affected {
                 let Some((question, judged)) = ask_one(then, policy, asked.now, &now_on_record) else { continue };
                 let was_denied = || ask_one(basis, policy, asked.now, existing).is_some_and(|(_, judged)| denies(&judged));
                 if denies(&judged) && !was_denied() {
-                    let (mode, help) = (policy.mode_at(asked.now), policy.help.clone());
-                    let (policy, module, revision) = (policy.name.clone(), policy.module, policy.revision);
-                    out.push(Heard { policy, module, revision, mode, help, question, judged });
+                    out.push(Heard::of(policy, asked.now, question, judged));
                 }
                 if out.len() >= KEPT_MAX {
                     return Ok(out);

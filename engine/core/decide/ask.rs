@@ -89,18 +89,7 @@ fn put(
         })
         .collect();
     let answers = basis.judge.judge_all(&put);
-    put.into_iter()
-        .zip(answers)
-        .map(|((policy, question), judged)| Heard {
-            policy: policy.name.clone(),
-            module: policy.module,
-            revision: policy.revision,
-            mode: policy.mode_at(asked.now),
-            help: policy.help.clone(),
-            question,
-            judged,
-        })
-        .collect()
+    put.into_iter().zip(answers).map(|((policy, question), judged)| Heard::of(policy, asked.now, question, judged)).collect()
 }
 
 /// What one policy is shown.

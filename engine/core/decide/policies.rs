@@ -1,7 +1,7 @@
 //! Changes of modules and policies. The engine decides these, not the modules: no policy can lock itself in.
 
 use super::{Basis, Decided, Denial, Effect, Object, Outcome, listed};
-use crate::case::Suite;
+use crate::case::Case;
 use crate::ids::Timestamp;
 use crate::log::Archive;
 use crate::names::{Name, nearest, shown};
@@ -171,8 +171,8 @@ fn loosens(before: &Policy, after: &Policy, now: Timestamp) -> Option<String> {
     if strength(later(after)) < strength(before_now).min(strength(later(before))) {
         return Some("it would be taken less seriously later".into());
     }
-    let lost = |suite: &Suite| suite.cases.iter().filter(|c| after.tests.as_ref().is_none_or(|t| !t.cases.contains(c))).count();
-    let lost = before.tests.as_ref().map_or(0, |suite| lost(suite));
+    let kept = |case: &Case| after.tests.as_ref().is_some_and(|suite| suite.cases.contains(case));
+    let lost = before.tests.iter().flat_map(|suite| &suite.cases).filter(|case| !kept(case)).count();
     if lost > 0 {
         return Some(format!("{lost} of its tests would be gone or other ones"));
     }
