@@ -5,6 +5,7 @@
 use crate::bindings::{PolicyPre, contract};
 use crate::convert;
 use crate::limits::{Limits, answer};
+use crate::schema;
 use bulkhead_core::names::{Labels, Name, shown};
 use bulkhead_core::policy::{Description, Digest};
 use bulkhead_core::refusal::Fault;
@@ -316,13 +317,8 @@ pub(crate) fn description(said: contract::Description) -> Result<Description, Ve
             faults.push(Fault::new(format!("label-keys[{at}]"), format!("{} is not a label key", shown(key)), right));
         }
     }
-    if !said.settings_schema.is_empty() {
-        let right = "a JSON Schema: a JSON object, or an empty text for none";
-        match serde_json::from_str(&said.settings_schema) {
-            Ok(serde_json::Value::Object(_) | serde_json::Value::Bool(_)) => {}
-            Ok(_) => faults.push(Fault::new("settings-schema", "not an object", right)),
-            Err(error) => faults.push(Fault::new("settings-schema", format!("not JSON: {error}"), right)),
-        }
+    if let Err(why) = schema::read(&said.settings_schema) {
+        faults.push(Fault::new("settings-schema", why, "a JSON Schema without references to other documents, or an empty text for none"));
     }
     if faults.is_empty() { Ok(said) } else { Err(faults) }
 }

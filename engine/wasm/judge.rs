@@ -132,7 +132,7 @@ impl WasmJudge {
             return Ok(Arc::clone(&frozen.description));
         }
         let code = loaded.code().map_err(|e| SettingsRefused::of_module(&e.to_string()))?;
-        let (outcome, _) = self.work(Job::Configure(text), &code).map_err(|e| SettingsRefused::unfinished(&e))?;
+        let (outcome, _) = self.work(Job::Configure(loaded.put(text)), &code).map_err(|e| SettingsRefused::unfinished(&e))?;
         Ok(Arc::new(loaded.described(outcome)?))
     }
 
@@ -205,7 +205,8 @@ impl WasmJudge {
         let there = loaded.frozen(settings);
         let Some(source) = loaded.source().filter(|_| there.is_none()) else { return Ok(there) };
         let kept = self.kept(settings::key(digest, text), || {
-            let (outcome, code) = self.work(Job::Freeze(text.to_owned()), source).map_err(|e| Some(SettingsRefused::unfinished(&e)))?;
+            let (outcome, code) =
+                self.work(Job::Freeze(loaded.put(text.to_owned())), source).map_err(|e| Some(SettingsRefused::unfinished(&e)))?;
             if let Outcome::NotFreezable(why) = outcome {
                 tracing::debug!(module = %digest, %why, "settings of this module are read at every judgement");
                 loaded.is_not_freezable();

@@ -24,6 +24,7 @@ mod loaded;
 mod prepare;
 mod run;
 mod runner;
+mod schema;
 mod settings;
 mod time;
 mod turns;

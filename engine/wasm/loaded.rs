@@ -2,7 +2,7 @@
 
 use crate::admit::{self, NotAdmitted};
 use crate::bindings::PolicyPre;
-use crate::prepare::Outcome;
+use crate::prepare::{Outcome, Put};
 use crate::run::Bounds;
 use crate::settings::{SettingsRefused, same_text};
 use bulkhead_core::policy::{Description, Policy};
@@ -85,6 +85,11 @@ impl Loaded {
         made.touch();
         all.push(Arc::clone(&made));
         made
+    }
+
+    /// Settings to put to it.
+    pub(crate) fn put(&self, settings: String) -> Put {
+        Put { settings, schema: self.description.settings_schema.clone() }
     }
 
     /// What it says of itself with settings: the same as without, but for what settings may decide.

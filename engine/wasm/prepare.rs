@@ -6,6 +6,7 @@ use crate::admit::{self, NotAdmitted};
 use crate::freeze::{self, Frozen};
 use crate::run::Broke;
 use crate::runner::Runner;
+use crate::schema;
 use crate::settings::SettingsRefused;
 use bulkhead_core::policy::Description;
 use serde::{Deserialize, Serialize};
@@ -17,9 +18,25 @@ pub(crate) enum Job {
     /// Uploaded bytes: check, compile, ask what they judge.
     Admit,
     /// The same bytes: put the settings to them, freeze their memory then, compile that.
-    Freeze(String),
+    Freeze(Put),
     /// Compiled code: put the settings to it.
-    Configure(String),
+    Configure(Put),
+}
+
+/// Settings that are put to a module.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Put {
+    /// As the module reads them.
+    pub settings: String,
+    /// The module's JSON Schema of them; empty for none.
+    pub schema: String,
+}
+
+impl Put {
+    /// What the module says to them, and what its schema does.
+    fn to<T>(&self, module: impl FnOnce(&str) -> Result<T, SettingsRefused>) -> Result<T, SettingsRefused> {
+        SettingsRefused::also(module(&self.settings), schema::violations(&self.schema, &self.settings))
+    }
 }
 
 /// What came of it.
@@ -38,12 +55,15 @@ pub(crate) enum Outcome {
 pub(crate) fn work(runner: &Runner, job: &Job, bytes: &[u8]) -> (Outcome, Vec<u8>) {
     let done = match job {
         Job::Admit => admit(runner, bytes).map_err(Outcome::NotAdmitted),
-        Job::Freeze(settings) => match frozen(runner, bytes, settings) {
+        Job::Freeze(put) => match put.to(|settings| frozen(runner, bytes, settings)) {
             Ok(Frozen::Yes(description, code)) => Ok((description, code)),
             Ok(Frozen::No(why)) => Err(Outcome::NotFreezable(why)),
             Err(refused) => Err(Outcome::SettingsRefused(refused)),
         },
-        Job::Configure(settings) => configure(runner, bytes, settings).map(|d| (d, Vec::new())).map_err(Outcome::SettingsRefused),
+        Job::Configure(put) => {
+            let described = put.to(|settings| configure(runner, bytes, settings));
+            described.map(|d| (d, Vec::new())).map_err(Outcome::SettingsRefused)
+        }
     };
     done.map_or_else(|outcome| (outcome, Vec::new()), |(description, code)| (Outcome::Said(description), code))
 }

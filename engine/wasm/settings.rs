@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use std::fmt;
 
 /// Rule of violations that are about settings.
-const RULE_SETTINGS: &str = "settings";
+pub(crate) const RULE_SETTINGS: &str = "settings";
 
 /// The module does not take these settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,15 @@ impl SettingsRefused {
         Self { violations: vec![violation] }
     }
 
+    /// The module's word on its settings together with what its schema finds: in the module's own words alone where it, too, sees a
+    /// fault in that place, above or below it.
+    pub(crate) fn also<T>(said: Result<T, Self>, by_schema: Vec<Violation>) -> Result<T, Self> {
+        let own = said.as_ref().err().map_or_else(Vec::new, |refused| refused.violations.clone());
+        let new = by_schema.into_iter().filter(|v| !own.iter().any(|o| nested(&o.field, &v.field) || nested(&v.field, &o.field)));
+        let new: Vec<Violation> = new.collect();
+        if new.is_empty() { said } else { Err(Self { violations: [own, new].concat() }) }
+    }
+
     /// The process that was to find out did not come to its end.
     pub(crate) fn unfinished(what: &str) -> Self {
         Self::one(format!("putting the settings to the module {what}"), "other settings, or a module that takes less")
@@ -56,6 +65,12 @@ impl SettingsRefused {
             Self::of_module(&format!("what it says of itself is against the contract: {faults}"))
         })
     }
+}
+
+/// Whether `inner` is the place `outer` or below it. No place is that of the settings as a whole.
+fn nested(outer: &Option<String>, inner: &Option<String>) -> bool {
+    let (outer, inner) = (outer.as_deref().unwrap_or_default(), inner.as_deref().unwrap_or_default());
+    outer.is_empty() || inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// Settings as the module reads them: JSON text, keys in the order given. No settings are an empty object.

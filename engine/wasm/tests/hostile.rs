@@ -7,6 +7,7 @@ use bulkhead_core::policy::{Conclusion, Judge, Module, Policy};
 use bulkhead_wasm::{Limits, NotAdmitted, WasmJudge, built_ins};
 use common::odd::{Odd, Said, WIT, digest};
 use common::*;
+use serde_json::{Value, json};
 use std::sync::OnceLock;
 
 /// One judge for all: what one module does must not concern the others.
@@ -370,6 +371,30 @@ fn a_description_is_checked_with_all_its_faults_at_once() {
 }
 
 #[test]
+fn settings_are_held_to_the_schema_also_where_the_module_takes_all() {
+    let said = |schema| Said { schema, ..Said::default() };
+    let schema = r#"{"additionalProperties":false,"properties":{"vlans":{"items":{"type":"integer","maximum":4094}}}}"#;
+    let module = admitted(&Odd::saying(&said(schema)));
+    let put = |settings: Value| shared().check_settings(module.digest, &settings).map(|_| ()).map_err(|e| e.to_string());
+    assert_eq!(put(json!({"vlans": [1, 4094]})), Ok(()));
+    let refused = put(json!({"vlans": [5000, 30], "vlan": 3})).expect_err("against the schema");
+    assert!(refused.contains("vlans[0]: is \"5000\"") && refused.contains("maximum \"4094\""), "{refused}");
+    assert!(refused.contains("vlan: is not a known field; did you mean vlans?"), "{refused}");
+
+    // Schemas of strangers: one that is none, one that looks outside, one that goes round in circles, one with a pattern that takes for ever.
+    for (schema, why) in [(r#"{"type":7}"#, "settings-schema"), (r#"{"$ref":"http://127.0.0.1:9/x"}"#, "settings-schema")] {
+        assert!(refused_as(&Odd::saying(&said(schema))).contains(why), "{schema}");
+    }
+    let patient = admitted(&Odd::saying(&said(r#"{"properties":{"a":{"pattern":"^(a|aa|(?=x))*$"}}}"#)));
+    let slow = shared().check_settings(patient.digest, &json!({"a": "a".repeat(40) + "b"}));
+    assert!(slow.is_err(), "it does not fit, or takes too long: either way it is refused");
+}
+
+fn refused_as(odd: &Odd) -> String {
+    refused(&odd.bytes()).to_string()
+}
+
+#[test]
 fn a_module_that_renames_itself_by_its_settings_is_not_configured() {
     // `configure` leaves a mark, by which `describe` gives another name.
     let mut odd = Odd::new();
@@ -510,7 +535,7 @@ fn more_memories_than_there_are_slots_for_are_refused() {
 fn settings_that_nest_deeply_or_fill_their_limit_are_answered() {
     let module = shared().admit(built_ins()[0].bytes).expect("admitted");
     let put = |text: String| {
-        let settings: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let settings: Value = serde_json::from_str(&text).expect("JSON");
         shared().check_settings(module.digest, &settings).map(|_| ()).expect_err("refused").to_string()
     };
     // As deep as the API's own reader lets it be.
