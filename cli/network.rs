@@ -126,6 +126,9 @@ struct Create {
     /// MTU of its links in bytes.
     #[arg(long, value_name = "BYTES")]
     mtu: Option<u32>,
+    /// Whether names from outside are answered: auto (where it leads out; default), on or off.
+    #[arg(long, value_name = "WHETHER")]
+    dns_forward: Option<String>,
     /// Nothing leaves it, also where a parent is named.
     #[arg(long)]
     internal: bool,
@@ -253,6 +256,9 @@ struct Set {
     /// MTU of its links in bytes.
     #[arg(long, value_name = "BYTES")]
     mtu: Option<u32>,
+    /// Whether names from outside are answered: auto (where it leads out), on or off.
+    #[arg(long, value_name = "WHETHER")]
+    dns_forward: Option<String>,
     /// The gateway of a subnet: an address, auto or none; may be repeated.
     #[arg(short, long = "gateway", value_name = "SUBNET=ADDRESS")]
     gateways: Vec<String>,
@@ -271,6 +277,7 @@ impl Set {
             wish.insert("labels".into(), Value::Object(labels));
         }
         wish.extend(self.mtu.map(|mtu| ("mtu".to_owned(), Value::from(mtu))));
+        wish.extend(self.dns_forward.as_ref().map(|forward| ("dns".to_owned(), json!({"forward": forward}))));
         let mut subnets: Map<String, Value> = Map::new();
         for (option, field, given) in [("--gateway", "gateway", &self.gateways), ("--ip-range", "ip_range", &self.ip_ranges)] {
             for (cidr, value) in pairs(option, given)? {
@@ -283,7 +290,7 @@ impl Set {
             wish.insert("subnets".into(), subnets.into_iter().map(|(_, subnet)| subnet).collect());
         }
         if wish.is_empty() {
-            return Err(Failed::Usage("nothing to change: say --label, --mtu, --gateway or --ip-range".into()));
+            return Err(Failed::Usage("nothing to change: say --label, --mtu, --dns-forward, --gateway or --ip-range".into()));
         }
         let target = Target::v1(&["networks", &self.network]);
         if let Some(changed) = session.change("PATCH", target, Some(&Value::Object(wish)), &self.change)? {
@@ -322,6 +329,7 @@ impl Create {
         set("mode", self.mode.clone().map(Value::from));
         set("flag", self.flag.clone().map(Value::from));
         set("mtu", self.mtu.map(Value::from));
+        set("dns", self.dns_forward.as_ref().map(|forward| json!({"forward": forward})));
         set("internal", self.internal.then_some(Value::Bool(true)));
         set("ipv6", self.ipv6.then_some(Value::Bool(true)));
         set("accept_ra", self.accept_ra.then_some(Value::Bool(true)));

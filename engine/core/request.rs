@@ -99,6 +99,9 @@ pub struct ChangeNetwork {
     pub labels: LabelChanges,
     /// MTU of its links in bytes; `Some(None)`: they keep what they have.
     pub mtu: Option<Option<u32>>,
+    /// Whether names from outside are asked for; `None` leaves it as it is.
+    #[serde(default)]
+    pub dns_forward: Option<DnsForward>,
     /// Subnets; those that are not named stay.
     pub subnets: Vec<ChangeSubnet>,
 }

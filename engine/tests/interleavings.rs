@@ -138,7 +138,7 @@ fn network(name: &str, parent: &str, third: u8, tier: Option<&str>) -> Request {
 }
 
 fn relabel(network: &str, tier: &str) -> Request {
-    Request::ChangeNetwork(ChangeNetwork { network: network.into(), labels: tiered(tier), mtu: None, subnets: vec![] })
+    Request::ChangeNetwork(ChangeNetwork { network: network.into(), labels: tiered(tier), mtu: None, dns_forward: None, subnets: vec![] })
 }
 
 type Two = Box<dyn Fn(&Site) -> [Request; 2]>;

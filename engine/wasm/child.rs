@@ -112,6 +112,7 @@ fn end_of(status: ExitStatus, words: &str, limits: &Limits) -> String {
             format!("wanted more than {mib} MiB of memory")
         }
         Some(SIGXCPU) => format!("took more than {} s of CPU time", limits.compile_s),
+        Some(9) => format!("was killed, as the kernel does where the machine is short of memory{}", after(words)),
         Some(signal) => format!("was killed by signal {signal}{}", after(words)),
         None => format!("ended with {status} and without an answer{}", after(words)),
     }

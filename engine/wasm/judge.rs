@@ -316,9 +316,13 @@ impl Judge for WasmJudge {
     }
 
     fn judge_all(&self, asked: &[(&Policy, Question)]) -> Vec<Judged> {
-        let &Limits { deadline_ms, decision_ms, .. } = self.limits();
+        let &Limits { deadline_ms, decision_ms, large_call_ms, .. } = self.limits();
         let mut together = Allowance::of("a decision", decision_ms);
         let judge = |(policy, question): &(&Policy, Question)| {
+            if self.ready(policy.module).is_some_and(|loaded| self.runner.is_large(&loaded.pre)) {
+                let mut own = Allowance::of("a judgement in a large slot", large_call_ms.min(deadline_ms));
+                return together.without(|| self.judge_within(policy, question, &mut own).0);
+            }
             if together.is_over() {
                 let used_up = "the policies before it used them up";
                 let why = format!("it was not asked: a decision may take {decision_ms} ms of CPU time, and {used_up}");

@@ -59,6 +59,11 @@ impl Runner {
         small.or_else(|_| unsafe { Component::deserialize(&self.large.engine, code) })
     }
 
+    /// Whether it needs a large slot.
+    pub(crate) fn is_large(&self, pre: &PolicyPre<Bounds>) -> bool {
+        !Engine::same(pre.engine(), &self.small.engine)
+    }
+
     /// A fresh instance does `work`, when its turn has come.
     pub(crate) fn call<R>(
         &self,
@@ -66,7 +71,7 @@ impl Runner {
         time: Allowance,
         work: impl FnOnce(Run<'_>) -> Result<R, Broke>,
     ) -> Result<R, Broke> {
-        let slots = if Engine::same(pre.engine(), &self.small.engine) { &self.small } else { &self.large };
+        let slots = if self.is_large(pre) { &self.large } else { &self.small };
         let (_turn, _call) = (slots.turns.take(), self.ticker.during_a_call());
         work(Run::start(&slots.engine, pre, &self.limits, time)?)
     }

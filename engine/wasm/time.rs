@@ -50,6 +50,13 @@ impl Allowance {
     pub(crate) fn went_on(&mut self, part: &Self) {
         self.ticks_left = self.ticks_left.min(part.ticks_left);
     }
+    /// Does what does not count.
+    pub(crate) fn without<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let begin = now();
+        let done = work();
+        self.until += now().saturating_sub(begin);
+        done
+    }
     /// The epoch has ticked.
     pub(crate) fn tick(&mut self) {
         self.ticks_left = self.ticks_left.saturating_sub(1);

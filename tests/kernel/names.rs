@@ -261,6 +261,10 @@ fn names_from_outside_come_by_the_host_where_the_network_lets_them() {
                 let expected = if answered { ResponseCode::NoError } else { ResponseCode::ServFail };
                 assert_eq!(code(over_udp(&workload, "www.example.org.", RecordType::A)), Some(expected), "{name}");
                 assert_eq!(code(over_udp(&workload, "intranet.", RecordType::A)), Some(ResponseCode::NXDomain), "{name}");
+                // Another wish takes effect at once.
+                let (other, expected) = if answered { ("off", ResponseCode::ServFail) } else { ("on", ResponseCode::NoError) };
+                site.patch(&format!("/v1/networks/{name}"), &json!({"dns": {"forward": other}}));
+                assert_eq!(code(over_udp(&workload, "www.example.org.", RecordType::A)), Some(expected), "{name} {other}");
                 site.take_all_away();
             }
             let (status, faults) = site.no_network(&wish("n", None, "maybe"));

@@ -159,7 +159,8 @@ pub fn read(value: Value) -> Read<CreateNetwork> {
     }
 }
 
-const FORWARD: [(&str, DnsForward); 3] = [("auto", DnsForward::Auto), ("on", DnsForward::On), ("off", DnsForward::Off)];
+const FORWARD: [(&str, DnsForward); 3] =
+    [(DnsForward::Auto.as_str(), DnsForward::Auto), (DnsForward::On.as_str(), DnsForward::On), (DnsForward::Off.as_str(), DnsForward::Off)];
 
 fn dns(value: Value) -> Read<DnsForward> {
     let mut body = Fields::of(value)?;
@@ -192,6 +193,8 @@ pub struct NetworkChangeBody {
     /// MTU of its links in bytes, at most its parent's; null leaves links what they have.
     #[schema(minimum = 68, maximum = 65535)]
     pub mtu: Option<u32>,
+    /// How names from outside are answered.
+    pub dns: Option<DnsBody>,
     /// What changes of its subnets.
     #[serde(default)]
     pub subnets: Vec<SubnetChangeBody>,
@@ -216,9 +219,10 @@ pub fn read_change(network: String, value: Value) -> Read<ChangeNetwork> {
     let mut body = Fields::of(value)?;
     let labels = body.optional("labels", fields::label_changes).unwrap_or_default();
     let mtu = body.change("mtu", fields::number(68, 65_535));
+    let dns_forward = body.optional("dns", dns);
     let subnets = body.optional("subnets", fields::list(subnet_change)).unwrap_or_default();
     let faults = body.finish();
-    if faults.is_empty() { Ok(ChangeNetwork { network, labels, mtu, subnets }) } else { Err(faults) }
+    if faults.is_empty() { Ok(ChangeNetwork { network, labels, mtu, dns_forward, subnets }) } else { Err(faults) }
 }
 
 fn subnet_change(value: Value) -> Read<ChangeSubnet> {
@@ -392,7 +396,7 @@ pub fn show(state: &State, host: &Host, network: &Network) -> NetworkBody {
         internal: network.internal,
         mtu: network.mtu.or(link.map(|l| l.mtu)),
         accept_ra: network.accept_ra,
-        dns: DnsBody { forward: FORWARD.iter().find(|(_, f)| *f == network.dns_forward).map_or("auto", |(word, _)| word).to_owned() },
+        dns: DnsBody { forward: network.dns_forward.as_str().to_owned() },
         subnets: subnets.collect(),
         segment: segment.map(|s| s.to_string()),
         reaches: ReachesBody { every_vlan_of, segments: reached.iter().map(ToString::to_string).collect() },

@@ -11,8 +11,8 @@ use crate::request::{Asked, ChangeNetwork, ChangeSubnet};
 use crate::state::State;
 use std::sync::Arc;
 
-/// Mode, flag, parent and subnets are what a network is: another one is another network. Labels, gateways, ranges that grow and the
-/// MTU may change while workloads are on it.
+/// Mode, flag, parent and subnets are what a network is: another one is another network. Labels, gateways, ranges that grow, the
+/// MTU and whether names are forwarded may change while workloads are on it.
 pub(super) fn decide(basis: Basis<'_>, asked: &Asked, wish: &ChangeNetwork) -> Result<Decided, Refusal> {
     let state = basis.state;
     let before = find_network(state, &wish.network)?;
@@ -28,7 +28,8 @@ pub(super) fn decide(basis: Basis<'_>, asked: &Asked, wish: &ChangeNetwork) -> R
     let mut faults = Faults::default();
     let mut warnings = Vec::new();
     let labels = relabelled(basis.settings, &asked.caller, &before.labels, &wish.labels, "labels")?;
-    let mut after = Network { labels, ..(**before).clone() };
+    let dns_forward = wish.dns_forward.unwrap_or(before.dns_forward);
+    let mut after = Network { labels, dns_forward, ..(**before).clone() };
     for (i, change) in wish.subnets.iter().enumerate() {
         subnet(state, &mut after, change, &format!("subnets[{i}]"), &mut faults, &mut warnings);
     }
@@ -157,6 +158,9 @@ fn differences(before: &Network, after: &Network) -> String {
     let text = |m: Option<u32>| m.map_or_else(|| "the links' own".to_owned(), |m| m.to_string());
     if before.mtu != after.mtu {
         out.push(format!("MTU {} → {}", text(before.mtu), text(after.mtu)));
+    }
+    if before.dns_forward != after.dns_forward {
+        out.push(format!("names from outside {} → {}", before.dns_forward.as_str(), after.dns_forward.as_str()));
     }
     for (b, a) in before.subnets.iter().zip(&after.subnets) {
         let address = |g: Option<std::net::IpAddr>| g.map_or_else(|| "none".to_owned(), |g| g.to_string());

@@ -29,7 +29,7 @@ fn on(parent: &str, name: &str, cidr: &str, tier: Option<&str>) -> CreateNetwork
 
 fn relabel(network: &str, tier: Option<&str>) -> ChangeNetwork {
     let labels = BTreeMap::from([("tier".to_owned(), tier.map(str::to_owned))]);
-    ChangeNetwork { network: network.into(), labels, mtu: None, subnets: vec![] }
+    ChangeNetwork { network: network.into(), labels, mtu: None, dns_forward: None, subnets: vec![] }
 }
 
 fn workload(w: &World, network: &str, tier: Option<&str>) -> ChangeWorkload {
@@ -151,7 +151,7 @@ fn ranges_grow_and_gateways_move_and_what_would_lose_an_address_is_refused() {
         let ip_range = Some(range.map(|r| r.parse().unwrap()));
         let gateway = gateway.map(|g| GatewayWish::Address(g.parse().unwrap()));
         let subnets = vec![ChangeSubnet { cidr: "10.1.0.0/24".parse().unwrap(), gateway, ip_range }];
-        Request::ChangeNetwork(ChangeNetwork { network: "a".into(), labels: BTreeMap::new(), mtu: None, subnets })
+        Request::ChangeNetwork(ChangeNetwork { network: "a".into(), labels: BTreeMap::new(), mtu: None, dns_forward: None, subnets })
     };
     for (range, why) in [
         ("10.1.0.128/31", "10.1.0.128/31 does not contain 10.1.0.64/31; a range that does"),
@@ -181,7 +181,7 @@ fn an_mtu_fits_its_parent_and_an_own_dummy_follows() {
     w.ask(Request::CreateNetwork(on("eth0", "a", "10.1.0.0/24", None))).unwrap();
     w.ask(Request::CreateNetwork(create("own"))).unwrap();
     let mtu = |network: &str, mtu| {
-        Request::ChangeNetwork(ChangeNetwork { network: network.into(), labels: BTreeMap::new(), mtu: Some(Some(mtu)), subnets: vec![] })
+        Request::ChangeNetwork(ChangeNetwork { network: network.into(), labels: BTreeMap::new(), mtu: Some(Some(mtu)), dns_forward: None, subnets: vec![] })
     };
     assert!(faults(w.decide(mtu("a", 9000)))[0].starts_with("mtu: 9000 is above the 1500 of its parent eth0"));
     assert!(faults(w.decide(mtu("own", 60)))[0].starts_with("mtu: 60 is out of range"));

@@ -55,7 +55,7 @@ fn a_process_that_fails_is_a_refusal_that_says_how() {
     let limits = Limits { compile_s: 1, code_bytes_max: 1 << 16, ..Limits::default() };
     let sh = |script: &str| judge_with(limits.clone()).with_child(Child::of("/bin/sh", &["-c", script]));
     for (script, why) in [
-        ("kill -9 $$", "was killed by signal 9"),
+        ("kill -9 $$", "was killed, as the kernel does where the machine is short of memory"),
         ("kill -SEGV $$", "was killed by signal 11"),
         ("echo panicked >&2; exit 101", "ended with exit status: 101 and without an answer: \"panicked\""),
         ("cat >/dev/null", "ended with exit status: 0 and without an answer"),

@@ -97,6 +97,32 @@ fn all_policies_of_a_decision_have_one_time_together() {
 }
 
 #[test]
+fn a_module_in_a_large_slot_has_a_time_of_its_own() {
+    let large = |body: &str| {
+        let mut odd = evaluating(body);
+        odd.memory.push_str(" (memory $second 1)");
+        odd
+    };
+    let allow = Odd::new().evaluate;
+    // Far more than the millisecond that all others have together.
+    let slow = large(&format!(
+        "(local $n i32) (loop (br_if 0 (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 50000000)))) {allow}"
+    ));
+    let limits = Limits { fuel: u64::MAX >> 2, decision_ms: 1, large_call_ms: 60_000, deadline_ms: 60_000, ..Limits::default() };
+    let ask = |limits: Limits, odd: &Odd| {
+        let judge = judge_with(limits);
+        let policies = [odd, &Odd::new()].map(|odd| unchecked(&judge.admit(&odd.bytes()).expect("admitted")));
+        let asked: Vec<_> = policies.iter().map(|p| (p, question("", None, None, "10.0.0.0/24"))).collect();
+        let [large, small] = judge.judge_all(&asked).try_into().expect("an answer each");
+        assert_eq!(spoke(small).outcome, Conclusion::Allow, "nobody waits for it in vain");
+        large
+    };
+    assert_eq!(spoke(ask(limits.clone(), &slow)).outcome, Conclusion::Allow);
+    let endless = ask(Limits { large_call_ms: 20, ..limits }, &large("(loop (br 0)) unreachable"));
+    assert_eq!(broke(endless), "evaluate was stopped: a judgement in a large slot may take 20 ms of CPU time");
+}
+
+#[test]
 fn memory_has_an_end() {
     let grow = "(loop (br_if 0 (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable";
     assert_eq!(breaks(&evaluating(grow)), "evaluate wanted 129 MiB of memory, and may have 128 MiB");

@@ -458,12 +458,14 @@ fn a_network_and_a_workload_are_changed_and_what_cannot_be_is_told() {
     let mut client = site.client();
     let wish = json!({"name": "n", "parent": "eth0.30", "subnets": [{"cidr": "10.1.0.0/24", "ip_range": "10.1.0.64/26"}], "labels": {"tier": "db", "owner": "x"}});
     must(client.post("/v1/networks", &wish), 201);
-    let change = json!({"labels": {"owner": null, "team": "net"}, "mtu": 1400, "subnets": [{"cidr": "10.1.0.0/24", "ip_range": null, "gateway": "10.1.0.254"}]});
+    let change = json!({"labels": {"owner": null, "team": "net"}, "mtu": 1400, "dns": {"forward": "off"},
+        "subnets": [{"cidr": "10.1.0.0/24", "ip_range": null, "gateway": "10.1.0.254"}]});
     let dry = must(client.patch("/v1/networks/n?dry_run=true", &change), 200);
     assert_eq!(dry["decision"]["verdict"], "allowed", "{dry}");
     assert_eq!(must(client.get("/v1/networks/n"), 200)["labels"], json!({"owner": "x", "tier": "db"}), "a dry run changes nothing");
     let now = must(client.patch("/v1/networks/n", &change), 200);
     assert_eq!((&now["labels"], &now["mtu"]), (&json!({"team": "net", "tier": "db"}), &json!(1400)));
+    assert_eq!(now["dns"], json!({"forward": "off"}));
     assert_eq!((&now["subnets"][0]["gateway"], &now["subnets"][0]["ip_range"]), (&json!("10.1.0.254"), &json!(null)));
     let decisions = must(client.get("/v1/decisions?limit=1"), 200);
     assert_eq!(decisions["items"][0]["operation"], "change-network");
@@ -476,10 +478,10 @@ fn a_network_and_a_workload_are_changed_and_what_cannot_be_is_told() {
 
     let denied = client.patch("/v1/networks/n", &json!({"labels": {"tier": "forbidden"}}));
     assert_eq!(denied.status, 403, "{}", denied.text());
-    let wrong = json!({"labels": {"a b": "x"}, "mode": "l3", "mtu": 5, "subnets": [{"cidr": "10.1.0.0"}, {"ip_range": 5}]});
+    let wrong = json!({"labels": {"a b": "x"}, "mode": "l3", "mtu": 5, "dns": {"forward": "maybe"}, "subnets": [{"cidr": "10.1.0.0"}, {"ip_range": 5}]});
     let refused = client.patch("/v1/networks/n", &wrong);
     assert_eq!(refused.status, 422);
-    assert_eq!(refused.fields(), ["labels[\"a b\"]", "mtu", "subnets[0].cidr", "subnets[1].cidr", "subnets[1].ip_range", "mode"]);
+    assert_eq!(refused.fields(), ["labels[\"a b\"]", "mtu", "dns.forward", "subnets[0].cidr", "subnets[1].cidr", "subnets[1].ip_range", "mode"]);
 
     let attach = json!({"namespace": {"name": "a"}, "interface": "eth0", "name": "e", "workload": {"labels": {"tier": "db"}}});
     must(client.post("/v1/networks/n/endpoints", &attach), 201);
