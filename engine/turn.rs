@@ -15,9 +15,9 @@ use bulkhead_core::ids::{ParentId, PlanId, Timestamp};
 use bulkhead_core::kernel::Notice;
 use bulkhead_core::plan::Plan;
 use bulkhead_core::policy::Verdict;
-use bulkhead_core::record::{Batch, Edit, Recorded, Store};
+use bulkhead_core::record::{Batch, Decision, Edit, Recorded, Store};
 use bulkhead_core::state::State;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -261,11 +261,27 @@ impl Writer {
     }
 }
 
+/// A denial changes nothing but the log; the event says that there is something new in it.
+fn tell_denial(next: &mut State, batch: &mut Batch, decision: &Decision) {
+    let Verdict::Denied { violations } = &decision.verdict else { return };
+    next.last_event += 1;
+    let by: BTreeSet<&str> = violations.iter().map(|v| v.policy.as_str()).collect();
+    let by = if by.is_empty() { "the engine".to_owned() } else { by.into_iter().collect::<Vec<_>>().join(", ") };
+    let text =
+        format!("{} of {} for {}: denied by {by} (decision {})", decision.operation, decision.subject, decision.caller.name, decision.id);
+    let (at, subject) = (decision.at, decision.subject.clone());
+    batch.events.push(Event { seq: next.last_event, at, kind: "decision.denied".to_owned(), subject, text });
+}
+
 /// Enters an outcome into the fork and the batch.
 fn enter(next: &mut State, batch: &mut Batch, outcome: &Outcome, waiting: &mut Waiting) {
     next.last_decision += 1;
     batch.decisions.push(Arc::new(outcome.decision.clone()));
-    let Ok(effect) = &outcome.effect else { return };
+    let Ok(effect) = &outcome.effect else {
+        // Who watches hears of what was tried, too.
+        tell_denial(next, batch, &outcome.decision);
+        return;
+    };
     for edit in &effect.edits {
         next.apply(edit);
     }

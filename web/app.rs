@@ -4,7 +4,7 @@ use crate::limits::Limits;
 use crate::params::Params;
 use crate::parts::{Log, Modules, Namespaces};
 use crate::problem::{Kind, Problem};
-use crate::sessions::Sessions;
+use crate::sessions::{SessionWatch, Sessions};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use bulkhead_core::caller::Caller;
@@ -147,22 +147,37 @@ impl<S: Sync> FromRequestParts<S> for Asker {
 
 /// Tells a long answer that the daemon stops.
 #[derive(Debug, Clone)]
-pub struct Stopping(pub Option<watch::Receiver<bool>>);
+pub struct Stopping(pub watch::Receiver<bool>);
 
-impl Stopping {
-    /// Until the daemon stops.
-    pub async fn stopped(mut self) {
-        match &mut self.0 {
-            Some(stop) => drop(stop.wait_for(|stop| *stop).await),
-            None => std::future::pending().await,
+/// Tells a long answer that it must end: the daemon stops, or the session is over in which it was asked for.
+pub struct Ending(Option<Stopping>, Option<SessionWatch>);
+
+impl Ending {
+    /// Until then.
+    pub async fn ended(self) {
+        let stopped = async {
+            match self.0 {
+                Some(Stopping(mut stop)) => drop(stop.wait_for(|stop| *stop).await),
+                None => std::future::pending().await,
+            }
+        };
+        let over = async {
+            match self.1 {
+                Some(session) => session.over().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stopped => {}
+            () = over => {}
         }
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Stopping {
+impl<S: Sync> FromRequestParts<S> for Ending {
     type Rejection = std::convert::Infallible;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(parts.extensions.get::<Stopping>().cloned().unwrap_or(Stopping(None)))
+        Ok(Ending(parts.extensions.get::<Stopping>().cloned(), parts.extensions.get::<SessionWatch>().cloned()))
     }
 }
 

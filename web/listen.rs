@@ -280,7 +280,7 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: 
     let service = {
         let (limits, stop) = (Arc::clone(&limits), stop.clone());
         service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Stopping(Some(stop.clone())));
+            request.extensions_mut().insert(Stopping(stop.clone()));
             answer(router.clone(), Arc::clone(&who), Arc::clone(&limits), request)
         })
     };

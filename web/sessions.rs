@@ -130,6 +130,15 @@ impl Sessions {
         Some((Arc::clone(&session.caller), AGE_MAX - now.duration_since(session.begun)))
     }
 
+    /// Until the session of `cookie`, which [`find`](Self::find) has found, is over: an answer that goes on and on ends with it.
+    pub fn watch(self: &Arc<Self>, cookie: &str) -> SessionWatch {
+        SessionWatch { sessions: Arc::clone(self), hash: hash(cookie) }
+    }
+
+    fn is_over(&self, hash: &[u8; 32], now: Instant) -> bool {
+        self.held().sessions.get(hash).is_none_or(|s| s.is_over(now))
+    }
+
     /// Ends a session, which [`find`](Self::find) has found.
     pub fn end(&self, cookie: &str) {
         self.held().sessions.remove(&hash(cookie));
@@ -138,6 +147,25 @@ impl Sessions {
     fn held(&self) -> MutexGuard<'_, Held> {
         // Nothing that is done under the lock can leave it half done.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How often a long answer looks whether its session is over.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// One session, as a long answer watches it. To watch is no use of it.
+#[derive(Clone)]
+pub struct SessionWatch {
+    sessions: Arc<Sessions>,
+    hash: [u8; 32],
+}
+
+impl SessionWatch {
+    /// Until it is over.
+    pub async fn over(self) {
+        while !self.sessions.is_over(&self.hash, Instant::now()) {
+            tokio::time::sleep(WATCH_EVERY).await;
+        }
     }
 }
 

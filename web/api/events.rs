@@ -1,7 +1,7 @@
 //! `/v1/events`
 
 use super::Answered;
-use crate::app::{App, Stopping};
+use crate::app::{App, Ending};
 use crate::dto::decision::{EventBody, show_event};
 use crate::dto::{Page, json};
 use crate::params::Params;
@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bulkhead_core::event::Event;
 use bulkhead_core::refusal::Fault;
+use bulkhead_core::state::State as Record;
 use http_body_util::channel::{Channel, Sender};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -46,7 +47,7 @@ pub struct EventParams {
     params(EventParams, ("Last-Event-ID" = inline(Option<u64>), Header, description = "As `after`, for streams; wins over it", nullable = false)),
     responses((status = 200, description = "A page of them, or a stream", content(
         (Page<EventBody> = "application/json"), (String = "text/event-stream", example = json!("id: 7\nevent: network.created\ndata: {\"seq\":7,…}\n\n"))))))]
-pub async fn list(State(app): State<App>, headers: HeaderMap, stopping: Stopping, mut params: Params) -> Answered {
+pub async fn list(State(app): State<App>, headers: HeaderMap, ending: Ending, mut params: Params) -> Answered {
     let fits = |text: &str| text.parse::<u64>().ok().filter(|n| i64::try_from(*n).is_ok());
     let after = params.parsed("after", "the number of an event, or 0", fits);
     let limit = params.limit();
@@ -60,21 +61,22 @@ pub async fn list(State(app): State<App>, headers: HeaderMap, stopping: Stopping
             Some(last) => last,
             None => after,
         };
-        return Ok(stream(app, last, stopping));
+        return Ok(stream(app, last, ending));
     }
     app.engine().flush().await;
     let found = app.log().events_after(after.unwrap_or(0), limit.saturating_add(1)).await?;
-    Ok(json(StatusCode::OK, &Page::of(found.into_iter(), limit, |e| e.seq.to_string()).map(show_event)))
+    let state = app.engine().state();
+    Ok(json(StatusCode::OK, &Page::of(found.into_iter(), limit, |e| e.seq.to_string()).map(|e| show_event(&state, e))))
 }
 
-fn stream(app: App, after: Option<u64>, stopping: Stopping) -> Response {
+fn stream(app: App, after: Option<u64>, ending: Ending) -> Response {
     let (sender, body) = Channel::<Bytes, Infallible>::new(WAITING_MAX);
     tokio::spawn(async move {
         let mut watcher = Watcher { sender, last: 0 };
-        // Either its watcher goes, or the daemon: both end it.
+        // Its watcher goes, or the daemon, or the session that it was asked for in: each ends it.
         tokio::select! {
             _gone = watcher.follow(&app, after) => {}
-            () = stopping.stopped() => {}
+            () = ending.ended() => {}
         }
     });
     ([(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))], Body::new(body)).into_response()
@@ -109,23 +111,23 @@ impl Watcher {
                 break;
             }
             for event in found {
-                self.event(event).await?;
+                self.event(&app.engine().state(), event).await?;
             }
         }
         loop {
             match tokio::time::timeout(STILL_HERE, live.recv()).await {
                 Err(_) => self.send(": still here\n\n".to_owned()).await?,
                 Ok(Ok(event)) if event.seq <= self.last => {}
-                Ok(Ok(event)) => self.event(event).await?,
+                Ok(Ok(event)) => self.event(&app.engine().state(), event).await?,
                 Ok(Err(RecvError::Lagged(missed))) => return self.resync(&format!("{missed} events were not taken in time")).await,
                 Ok(Err(RecvError::Closed)) => return Ok(()),
             }
         }
     }
 
-    async fn event(&mut self, event: Event) -> Result<(), Gone> {
+    async fn event(&mut self, state: &Record, event: Event) -> Result<(), Gone> {
         let (seq, kind) = (event.seq, event.kind.clone());
-        let data = serde_json::to_string(&show_event(event)).unwrap_or_default();
+        let data = serde_json::to_string(&show_event(state, event)).unwrap_or_default();
         self.send(format!("id: {seq}\nevent: {kind}\ndata: {data}\n\n")).await?;
         self.last = seq;
         Ok(())

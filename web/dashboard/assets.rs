@@ -43,18 +43,21 @@ static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// From where people look to where it is.
+/// From where people look to where it is, from either of `/` and `/ui`; relative, so that a proxy may put all of it below a path.
 pub fn to_dashboard() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SEE_OTHER;
-    response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/ui/"));
+    response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("ui/"));
     response
 }
 
-/// The file at `path`, below `/ui`. What is none is a page, which the script draws: it gets the page that loads the script.
+/// The file at `path`, below `/ui`. What is none is a page, which the script draws: it gets the page that loads the script, by links
+/// that lead up as far as that page lies deep. So all of it may lie below any path.
 pub fn answer(path: &str, headers: &HeaderMap) -> Response<Body> {
     let page = &ASSETS[0];
     let asset = ASSETS.iter().find(|a| a.path == path).unwrap_or(page);
+    let up = if asset.path == page.path { path.bytes().skip(1).filter(|b| *b == b'/').count().min(UP_MAX) } else { 0 };
+    let tag = if up == 0 { asset.tag.clone() } else { format!("\"{}-{up}\"", asset.tag.trim_matches('"')) };
     let mut response = Response::new(Body::empty());
     let fields = response.headers_mut();
     let fixed = [
@@ -69,12 +72,17 @@ pub fn answer(path: &str, headers: &HeaderMap) -> Response<Body> {
         (header::CONTENT_TYPE, asset.mime),
     ];
     fields.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
-    if let Ok(tag) = HeaderValue::try_from(asset.tag.as_str()) {
+    if let Ok(tag) = HeaderValue::try_from(tag.as_str()) {
         fields.insert(header::ETAG, tag);
     }
     let known = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    if known.split(',').any(|t| t.trim().trim_start_matches("W/") == asset.tag) {
+    if known.split(',').any(|t| t.trim().trim_start_matches("W/") == tag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return response;
+    }
+    if up > 0 {
+        // Half a kilobyte: not worth a compression.
+        *response.body_mut() = Body::from(deep(asset.plain, up));
         return response;
     }
     let (encoding, bytes) = match () {
@@ -87,6 +95,14 @@ pub fn answer(path: &str, headers: &HeaderMap) -> Response<Body> {
     }
     *response.body_mut() = Body::from(bytes);
     response
+}
+
+/// Pages that lie deeper are none of ours.
+const UP_MAX: usize = 16;
+
+/// The page with its links, all of which begin with `./`, leading up.
+fn deep(page: &[u8], up: usize) -> Vec<u8> {
+    String::from_utf8_lossy(page).replace("\"./", &format!("\"{}", "../".repeat(up))).into_bytes()
 }
 
 /// Whether a client takes an encoding; `q=0` says that it does not.

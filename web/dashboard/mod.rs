@@ -61,7 +61,8 @@ pub async fn enter(guard: &TcpGuard, peer: &str, request: &mut Request<Body>, li
     }
     if below == "/v1" || below.starts_with("/v1/") {
         guard.check_site(request.uri(), &headers)?;
-        let (caller, ..) = known(guard, &headers)?;
+        let (caller, _, cookie) = known(guard, &headers)?;
+        request.extensions_mut().insert(guard.sessions.watch(&cookie));
         let query = request.uri().query().map(|q| format!("?{q}")).unwrap_or_default();
         // A part of a URI that was one already.
         let uri: Uri = format!("{below}{query}").parse().map_err(|_| Problem::new(Kind::Malformed, "the request's path cannot be read"))?;

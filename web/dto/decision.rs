@@ -7,6 +7,7 @@ use bulkhead_core::event::Event;
 use bulkhead_core::evidence::{JudgedBy, Limit, SinceBoot};
 use bulkhead_core::log::LoggedDecision;
 use bulkhead_core::policy::{Conclusion, Heard, Judgement, Verdict};
+use bulkhead_core::state::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -289,15 +290,26 @@ pub struct EventBody {
     pub seq: u64,
     /// When.
     pub at: String,
-    /// Such as `network.created`, `endpoint.attached`, `shield.restored`.
+    /// Such as `network.created`, `endpoint.attached`, `parent.drifted`, `decision.denied`.
     pub kind: String,
-    /// Name or id of what it happened to.
+    /// Name or id of what it happened to; of a denial: the name of what was asked for.
     pub subject: String,
+    /// Name of the network, where it is about a network or about an endpoint that is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// One sentence for people.
     pub text: String,
 }
 
-/// An event as clients see it.
-pub fn show_event(event: Event) -> EventBody {
-    EventBody { seq: event.seq, at: rfc3339(event.at), kind: event.kind, subject: event.subject, text: event.text }
+/// An event as clients see it. `state` knows whose the endpoint is that it is about.
+pub fn show_event(state: &State, event: Event) -> EventBody {
+    let network = match event.kind.split_once('.') {
+        Some(("network", _)) => Some(event.subject.clone()),
+        Some(("endpoint", _)) => {
+            let endpoint = event.subject.parse().ok().and_then(|id| state.endpoint_by_id(id));
+            endpoint.and_then(|e| state.network_by_id(e.network)).map(|n| n.name.to_string())
+        }
+        _ => None,
+    };
+    EventBody { seq: event.seq, at: rfc3339(event.at), kind: event.kind, subject: event.subject, network, text: event.text }
 }

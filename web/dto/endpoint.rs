@@ -173,6 +173,9 @@ pub struct EndpointBody {
     pub state: String,
     /// Why it failed.
     pub why: Option<String>,
+    /// Since when its link could not be made as recorded, over all tries; only where it is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<String>,
     /// Name of the link in the namespace.
     pub interface: String,
     /// Index of the link in the namespace.
@@ -304,6 +307,7 @@ pub fn show(state: &State, endpoint: &Endpoint) -> EndpointBody {
         aliases: endpoint.aliases.iter().map(ToString::to_string).collect(),
         state: name.to_owned(),
         why: why.map(str::to_owned),
+        failing_since: endpoint.failing_since.map(rfc3339),
         interface: endpoint.link.to_string(),
         ifindex: endpoint.index.0,
         addresses: addresses.collect(),

@@ -4,6 +4,7 @@ use super::labels;
 use crate::dto::parent::ShieldBody;
 use crate::fields::{self, Fields, Read};
 use crate::time::rfc3339;
+use bulkhead_core::endpoint::EndpointState;
 use bulkhead_core::host::{Host, Mode};
 use bulkhead_core::network::{DnsForward, Network, NetworkState, ShieldWish};
 use bulkhead_core::refusal::Fault;
@@ -286,6 +287,9 @@ pub struct NetworkBody {
     pub labels: BTreeMap<String, String>,
     /// How many endpoints it has.
     pub endpoints: u64,
+    /// How many of these are in state `failed`.
+    #[serde(default)]
+    pub endpoints_failed: u64,
     /// When it was made.
     pub created_at: String,
     /// By whom.
@@ -402,6 +406,7 @@ pub fn show(state: &State, host: &Host, network: &Network) -> NetworkBody {
         reaches: ReachesBody { every_vlan_of, segments: reached.iter().map(ToString::to_string).collect() },
         labels: labels(&network.labels),
         endpoints: state.endpoint_count(network.id) as u64,
+        endpoints_failed: state.endpoints_of(network.id).filter(|e| matches!(e.state, EndpointState::Failed { .. })).count() as u64,
         created_at: rfc3339(network.created_at),
         created_by: network.created_by.clone(),
         decision: network.decision.0,

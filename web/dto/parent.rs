@@ -1,5 +1,6 @@
 //! Parents, and the host's links that could be one.
 
+use bulkhead_core::faults::parent_faults;
 use bulkhead_core::host::{Host, HostLink, LinkKind, Mode, kind_text};
 use bulkhead_core::parent::{Origin, Parent, ParentKind, ParentState};
 use bulkhead_core::state::State;
@@ -30,7 +31,7 @@ pub struct ParentBody {
     /// `making`, `present`, `lost` or `removing`; `available` or `unfit` where it is no parent.
     #[schema(example = "present")]
     pub state: String,
-    /// Why it is unfit.
+    /// Why it is unfit; of a parent: in what it differs from the record just now.
     pub why: Option<String>,
     /// Mode of its ipvlan links.
     pub mode: Option<String>,
@@ -138,7 +139,7 @@ pub fn show(state: &State, host: &Host, parent: &Parent) -> ParentBody {
         base,
         origin: Some(origin_of(parent.origin).to_owned()),
         state: state_of(parent).to_owned(),
-        why: None,
+        why: differs(parent, link),
         mode: Some(parent.mode.to_string()),
         flag: Some(parent.flag.to_string()),
         networks: state.networks_of(parent.id).map(|n| n.name.to_string()).collect(),
@@ -150,6 +151,15 @@ pub fn show(state: &State, host: &Host, parent: &Parent) -> ParentBody {
         mac: link.and_then(|l| l.mac).or(parent.mac).map(|m| m.to_string()),
         addresses: link.map(|l| l.addresses.iter().map(ToString::to_string).collect()).unwrap_or_default(),
     }
+}
+
+/// In what a parent differs from the record; nothing while a plan for it is under way.
+fn differs(parent: &Parent, link: Option<&HostLink>) -> Option<String> {
+    if parent.open_plan().is_some() {
+        return None;
+    }
+    let found = link.map_or_else(|| vec!["it is not on the host".to_owned()], |l| parent_faults(parent, l));
+    (!found.is_empty()).then(|| found.join(", "))
 }
 
 /// A link of the host that is no parent, as clients see it.

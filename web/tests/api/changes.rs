@@ -87,6 +87,9 @@ fn a_network_and_its_endpoints_come_and_go() {
     let events = must(client.get("/v1/events?after=2&limit=3"), 200);
     let kinds: Vec<&str> = events["items"].as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap()).collect();
     assert_eq!((kinds, &events["next"]), (vec!["network.created", "endpoint.attached", "endpoint.detached"], &json!("5")));
+    let of: Vec<&Value> = events["items"].as_array().unwrap().iter().map(|e| &e["network"]).collect();
+    assert_eq!(of[0], "db_net_ipv");
+    assert!(of[1].is_null(), "whose endpoint it was is not known any more");
     assert_eq!(must(client.get("/v1/events?after=5"), 200)["next"], json!(null));
     let decision = must(client.get("/v1/decisions/3"), 200);
     assert_eq!(
@@ -108,6 +111,12 @@ fn a_denial_says_all_and_changes_nothing() {
         (&problem["type"], &problem["title"], &problem["decision"]),
         (&json!("/problems/denied"), &json!("Denied by policy"), &json!(3))
     );
+    let events = must(client.get("/v1/events?after=2"), 200)["items"].take();
+    assert_eq!(
+        (&events[0]["kind"], &events[0]["subject"], events.as_array().map(Vec::len)),
+        (&json!("decision.denied"), &json!("n"), Some(1))
+    );
+    assert_eq!(events[0]["text"], "create-network of n for root: denied by tiers (decision 3)", "who watches hears of it");
     let violation = json!({"policy": "tiers", "rule": "no-such-tier", "field": "labels.tier", "message": "tier forbidden is not to be", "remedy": "another tier"});
     assert_eq!(problem["violations"], json!([violation]));
     assert_eq!(site.kernel.snapshot(), before);

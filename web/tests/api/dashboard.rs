@@ -3,6 +3,8 @@
 use crate::client::{Answer, Client};
 use crate::site::{STRANGER, Site, TOKEN, must};
 use serde_json::json;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 
 struct Browser<'a> {
     site: &'a Site,
@@ -223,7 +225,7 @@ fn a_session_has_the_rights_of_its_caller_and_no_more() {
 fn its_files_are_small_public_and_under_a_strict_policy() {
     let site = Site::new();
     let mut client = Client::tcp(site.address).with("Host", &site.address.to_string());
-    for (path, to) in [("/", "/ui/"), ("/ui", "/ui/")] {
+    for (path, to) in [("/", "ui/"), ("/ui", "ui/")] {
         let answer = client.send("GET", path, &[], b"");
         assert_eq!((answer.status, answer.header("location")), (303, Some(to)));
     }
@@ -243,9 +245,11 @@ fn its_files_are_small_public_and_under_a_strict_policy() {
         assert_eq!(plain.header("x-content-type-options"), Some("nosniff"));
         for (accept, encoding) in [("br, gzip", Some("br")), ("gzip;q=0.5, br;q=0", Some("gzip")), ("deflate", None)] {
             let answer = client.send("GET", path, &[("Accept-Encoding", accept)], b"");
+            // A page that lies deeper has links of its own, and is sent as it is.
+            let encoding = encoding.filter(|_| path != "/ui/networks/cards");
             assert_eq!((answer.status, answer.header("content-encoding")), (200, encoding), "{path} {accept}");
             assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
-            if encoding == Some("br") && path != "/ui/networks/cards" {
+            if encoding == Some("br") {
                 first_load += answer.body.len();
             }
         }
@@ -258,4 +262,47 @@ fn its_files_are_small_public_and_under_a_strict_policy() {
     assert_eq!(client.send("GET", "/ui/v1", &[], b"").status, 401);
     assert_eq!(client.send("GET", "/uix", &[], b"").status, 401, "no more than /ui");
     assert_eq!(site.client().get("/ui/").status, 404, "not on the unix socket");
+}
+
+#[test]
+fn pages_name_their_files_from_where_they_lie_so_that_all_may_lie_below_any_path() {
+    let site = Site::new();
+    let mut client = Client::tcp(site.address).with("Host", &site.address.to_string());
+    for (path, up) in [
+        ("/ui/", "./"),
+        ("/ui/networks", "./"),
+        ("/ui/networks/", "../"),
+        ("/ui/networks/a%2Fb", "../"),
+        ("/ui/networks/a/endpoints/b", "../../../"),
+    ] {
+        let page = client.send("GET", path, &[], b"").text();
+        for file in ["app.js", "app.css", "icon.svg"] {
+            assert!(page.contains(&format!("\"{up}{file}\"")), "{path}: {page}");
+        }
+        assert!(!page.contains("\"/"), "{path}: {page}");
+    }
+}
+
+#[test]
+fn a_stream_ends_with_the_session_it_was_asked_for_in() {
+    let site = Site::new();
+    let (one, two) = (Browser::log_in(&site, &mut site.client()), Browser::log_in(&site, &mut site.client()));
+    let follow = |browser: &Browser<'_>| {
+        let mut stream = TcpStream::connect(site.address).unwrap();
+        write!(
+            stream,
+            "GET /ui/v1/events HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\nCookie: {}\r\nBulkhead-Session: {}\r\n\r\n",
+            site.address, browser.cookie, browser.key
+        )
+        .unwrap();
+        let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+        assert!(lines.any(|l| l == ": events"));
+        lines
+    };
+    let (ended, mut other) = (follow(&one), follow(&two));
+    assert_eq!(one.send("DELETE", "/ui/session", b"").status, 204);
+    let rest: Vec<String> = ended.collect();
+    assert_eq!(rest[rest.len() - 2..], ["0", ""], "it comes to its end");
+    must(site.client().post("/v1/networks", &json!({"name": "n"})), 201);
+    assert!(other.any(|l| l.contains("network.created")), "only that one");
 }
