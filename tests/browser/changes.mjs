@@ -1,5 +1,5 @@
 // Changes made in the browser, and what the daemon and its kernel then have.
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { api, equal, go, ok, open, picture, test, until } from "./harness.mjs";
 
 const module = "policies/built/examples/endpoint-limit.wasm";
@@ -35,17 +35,80 @@ test("a network is made and deleted: the dry run tells beforehand, the button sa
   await until("it is gone", async () => !(await api("GET", "/v1/networks")).items.some((n) => n.name === "web_net"));
 });
 
+test("a network is changed: what would come of it, who beside it would be denied, and what the kernel then has", async () => {
+  await api("POST", "/v1/networks", { name: "spare", parent: "eth0.40", labels: { tier: "cards", owner: "a" }, subnets: [{ cidr: "10.40.0.0/24", ip_range: "10.40.0.0/26" }] });
+  const page = await open();
+  await go(page, "/networks/spare");
+  await page.getByRole("link", { name: "Change", exact: true }).click();
+  await page.getByRole("heading", { name: "Change spare" }).waitFor();
+  await page.getByText("Change something").waitFor();
+  const button = page.locator(".form-acts button");
+  ok(await button.isDisabled(), "nothing has changed");
+  await page.getByLabel("Labels").fill("tier=web owner=a");
+  await page.getByRole("button", { name: "Ask anyway: it will be denied" }).waitFor();
+  const beside = page.locator(".beside");
+  await beside.getByText("Beside it, and denied by the change: 2").waitFor();
+  await beside.getByText("pan1 on").waitFor();
+  await beside.getByRole("link", { name: "cards_net" }).first().waitFor();
+  await picture(page, "change");
+  equal((await api("GET", "/v1/networks/spare")).labels, { owner: "a", tier: "cards" }, "a dry run changes nothing");
+  await page.getByLabel("Labels").fill("tier=cards team=seven");
+  await page.getByLabel("MTU").fill("9000");
+  await page.getByText(/9000 is above the 1500 of its parent/).first().waitFor();
+  await page.getByLabel("MTU").fill("1400");
+  await page.getByLabel("Hand out from").fill("10.40.0.128/25");
+  await page.getByText("does not contain 10.40.0.0/26").first().waitFor();
+  await page.getByLabel("Hand out from").fill("");
+  await page.getByLabel("Gateway").fill("10.40.0.254");
+  await page.reload();
+  await page.getByRole("button", { name: "Change 2 labels, the MTU, the gateway and the range of spare" }).click();
+  await page.getByRole("heading", { name: "spare", exact: true }).waitFor();
+  const n = await api("GET", "/v1/networks/spare");
+  equal([n.labels, n.mtu, n.subnets[0].gateway, n.subnets[0].ip_range], [{ team: "seven", tier: "cards" }, 1400, "10.40.0.254", null]);
+  await api("DELETE", "/v1/networks/spare");
+});
+
+test("a workload's labels are changed, and those that would put it beside another tier are not", async () => {
+  const page = await open();
+  const pan1 = (await api("GET", "/v1/networks/cards_net/endpoints")).items[0];
+  await go(page, `/networks/cards_net/endpoints/${pan1.id}`);
+  await page.getByRole("link", { name: "Change labels" }).click();
+  await page.getByLabel("Labels").fill("tier=web");
+  await page.getByRole("button", { name: "Ask anyway: it will be denied" }).click();
+  await page.getByText("Not changed: Denied by policy").waitFor();
+  equal((await api("GET", `/v1/networks/cards_net/endpoints/${pan1.id}`)).workload.labels, { tier: "cards" });
+  await page.getByLabel("Labels").fill("tier=cards owner=team-7");
+  await page.getByRole("button", { name: "Change owner to team-7 for pan1" }).click();
+  await page.getByRole("heading", { name: "pan1", exact: true }).waitFor();
+  await page.getByText("owner=team-7").waitFor();
+  await go(page, `/networks/cards_net/endpoints/${pan1.id}/change?label=owner-`);
+  await page.getByRole("button", { name: "Change 1 label for pan1" }).click();
+  await page.getByRole("heading", { name: "pan1", exact: true }).waitFor();
+  equal((await api("GET", `/v1/networks/cards_net/endpoints/${pan1.id}`)).workload.labels, { tier: "cards" });
+});
+
+/** Drops a file of this machine's onto an element, as a hand does. */
+async function drop(page, on, path) {
+  const data = await page.evaluateHandle(([name, text]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], name));
+    return data;
+  }, [path.split("/").pop(), readFileSync(path).toString("base64")]);
+  for (const event of ["dragenter", "dragover", "drop"]) await on.dispatchEvent(event, { dataTransfer: data });
+}
+
 test("an uploaded module denies an attach made from the form", async () => {
   const page = await open();
   await go(page, "/policies");
   writeFileSync("target/browser/not-wasm.wasm", "this is text");
   const file = page.getByLabel("A .wasm file");
-  await file.setInputFiles("target/browser/not-wasm.wasm");
+  const zone = page.getByRole("region", { name: "Upload a module" });
+  await drop(page, zone, "target/browser/not-wasm.wasm");
   await page.getByText("is not WebAssembly").waitFor();
   writeFileSync("target/browser/no-component.wasm", Buffer.from([0, 97, 115, 109, 1, 0, 0, 0]));
   await file.setInputFiles("target/browser/no-component.wasm");
   await page.getByRole("alert").getByText("The request is wrong").waitFor();
-  await file.setInputFiles(module);
+  await drop(page, zone, module);
   await page.getByText("endpoint-limit 1.0.0").first().waitFor();
   await page.getByRole("link", { name: "Make a policy of it" }).click();
   await page.getByRole("heading", { name: "New policy" }).waitFor();

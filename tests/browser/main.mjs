@@ -1,6 +1,9 @@
 import "./login.mjs";
 import "./pages.mjs";
 import "./changes.mjs";
+import "./live.mjs";
+import "./drift.mjs";
+import "./odd.mjs";
 import "./looks.mjs";
 import { main } from "./harness.mjs";
 

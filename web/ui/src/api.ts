@@ -13,26 +13,31 @@ export class Problem extends Error {
     readonly faults: Fault[] = [], readonly violations: Violation[] = [], readonly decision?: number) { super(detail) }
 
   /** No daemon answered; what was asked may be asked again. */
-  get isAway(): boolean { return this.status === 0 }
+  get isAway(): boolean { return this.kind === "away" }
 }
 
 async function problemOf(response: Response): Promise<Problem> {
   try {
     const p = await response.json();
-    return new Problem(response.status, p.type ?? "", p.title ?? response.statusText, p.detail ?? "", p.faults, p.violations, p.decision);
+    if (typeof p.type !== "string") throw new Error("no problem details");
+    return new Problem(response.status, p.type, p.title ?? response.statusText, p.detail ?? "", p.faults, p.violations, p.decision);
   } catch {
     return new Problem(response.status, "", `The answer is ${response.status}`, "It is not one of the daemon's; is a proxy in between?");
   }
 }
 
+/** An answer that no daemon of this version gives: something in between, or a daemon of another version. */
+export const notOurs = (what: string): Problem => new Problem(0, "not-ours", "The answer is not the daemon's", `${what}. Is a proxy in between, or is the daemon of another version than this page? Reload the page; bulkhead doctor tells what the daemon is.`);
+
 export interface Asked { method: string; path: string; body?: unknown }
 
-/** Sends a request below the dashboard's own path. */
-export async function send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
-  const headers: Record<string, string> = { "Bulkhead-Session": session.key() };
+/** Sends a request below the dashboard's own path. `fields` are header fields; a `signal` of a stream says itself when it has waited long enough. */
+export async function send(method: string, path: string, body?: unknown, signal?: AbortSignal, fields: Record<string, string> = {}): Promise<Response> {
+  const headers: Record<string, string> = { "Bulkhead-Session": session.key(), ...fields };
   const isBytes = body instanceof Blob;
   if (body !== undefined) headers["Content-Type"] = isBytes ? "application/wasm" : "application/json";
-  const ends = AbortSignal.timeout(isBytes ? patience * 6 : patience);
+  const isStream = fields.Accept === "text/event-stream";
+  const ends = isStream ? new AbortController().signal : AbortSignal.timeout(isBytes ? patience * 6 : patience);
   let response: Response;
   try {
     response = await fetch(base + path, {
@@ -54,7 +59,9 @@ export async function send(method: string, path: string, body?: unknown, signal?
 
 export async function ask<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   const response = await send(method, path.replace(/^\//, ""), body, signal);
-  return response.status === 204 ? (undefined as T) : response.json();
+  if (response.status === 204) return undefined as T;
+  const text = await response.text().catch((e) => { if (signal?.aborted) throw e; throw notOurs("It breaks off in the middle") });
+  try { return JSON.parse(text) as T } catch { throw notOurs(`${path.split("?")[0]} gave ${text.trim() === "" ? "nothing" : `no JSON, but ${JSON.stringify(text.trim().slice(0, 40))}`}`) }
 }
 export const get = <T>(path: string, signal?: AbortSignal): Promise<T> => ask<T>("GET", path, undefined, signal);
 
@@ -65,6 +72,7 @@ export async function all<T>(path: string, max = 20_000, signal?: AbortSignal): 
   do {
     const query: string = `${path}${path.includes("?") ? "&" : "?"}limit=500${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`;
     const page: Page<T> = await get<Page<T>>(query, signal);
+    if (!Array.isArray(page?.items)) throw notOurs(`${path.split("?")[0]} gave JSON without items`);
     items.push(...page.items);
     cursor = page.next;
   } while (cursor && items.length < max);

@@ -1,15 +1,16 @@
 // The dashboard: what is around every page, and which page it is.
 import "./style.css";
-import { effect } from "@preact/signals";
-import { type ComponentChildren, render } from "preact";
+import { type ComponentChildren, Component, render } from "preact";
 import { useEffect } from "preact/hooks";
 import { Problem, base, get, send } from "./api";
-import { health, lookNow, lost, networks } from "./live";
-import { followLinks, path, route } from "./route";
+import { health, lookNow, lost, missed, networks, versionAtFirst, way } from "./live";
+import { followLinks, path } from "./route";
 import { type Who, session, state, who } from "./session";
-import { Empty, Icon, Link, Waiting } from "./parts/basics";
+import { Empty, Icon, Link, Waiting, When } from "./parts/basics";
+import { ChangeNetwork, ChangeWorkload } from "./pages/changes";
 import { DecisionPage, Decisions } from "./pages/decisions";
 import { Events } from "./pages/events";
+import { HealthPage } from "./pages/health";
 import { Login, logIn } from "./pages/login";
 import { EndpointPage, NetworkPage, Networks } from "./pages/networks";
 import { ModulePage, NewPolicy, Policies, PolicyPage } from "./pages/policies";
@@ -20,13 +21,16 @@ import { Attach, CreateNetwork, Parents } from "./pages/wishes";
 const nav: [string, string][] = [["/", "Topology"], ["/networks", "Networks"], ["/parents", "Parents"], ["/policies", "Policies"], ["/decisions", "Decisions"], ["/segmentation", "Segmentation"], ["/events", "Events"]];
 
 type Match = (parts: string[]) => [string, ComponentChildren] | null;
-const page: Match = ([a, b, c, d, ...rest]) => {
+const page: Match = ([a, b, c, d, e, ...rest]) => {
   if (rest.length) return null;
+  if (a === "networks" && b && c === "endpoints" && d && e === "change") return [`Labels of a workload on ${b}`, <ChangeWorkload key={d} network={b} id={d} />];
+  if (e) return null;
   if (!a) return ["Topology", <Topology />];
   if (a === "networks") {
     if (!b) return ["Networks", <Networks />];
     if (b === "new" && !c) return ["New network", <CreateNetwork />];
     if (!c) return [b, <NetworkPage key={b} name={b} />];
+    if (c === "change" && !d) return [`Change ${b}`, <ChangeNetwork key={b} name={b} />];
     if (c === "attach" && !d) return [`Attach to ${b}`, <Attach key={b} network={b} />];
     if (c === "endpoints" && d) return [`Endpoint on ${b}`, <EndpointPage key={d} network={b} id={d} />];
     return null;
@@ -39,6 +43,7 @@ const page: Match = ([a, b, c, d, ...rest]) => {
   if (b) return null;
   if (a === "segmentation") return ["Segmentation", <Segmentation />];
   if (a === "events") return ["Events", <Events />];
+  if (a === "health") return ["Health", <HealthPage />];
   return null;
 };
 
@@ -67,9 +72,29 @@ function Shell({ title, children }: { title: string; children: ComponentChildren
         </div>
       </header>
       {lost.value && <div class="lost" role="alert"><Icon name="warn" /><span><b>No connection.</b> {lost.value.why} What you see may be old; trying again in {lost.value.again} s.</span><button type="button" onClick={() => void lookNow()}>Try now</button></div>}
-      <main id="main">{children}</main>
+      {health.value && versionAtFirst.value !== health.value.version && <div class="lost told-of" role="status"><Icon name="warn" /><span>The daemon is version {health.value.version} now, this page is of {versionAtFirst.value}.</span><button type="button" onClick={() => location.reload()}>Reload</button></div>}
+      {missed.value && <div class="lost told-of" role="status"><Icon name="warn" /><span><When at={missed.value.at} /> events were missed ({missed.value.why}): what you see was looked at anew. The whole log: <code>bulkhead event ls --after 0</code></span><button type="button" onClick={() => { missed.value = null }}>Good</button></div>}
+      <main id="main"><Guard key={path.value}>{children}</Guard></main>
     </>
   );
+}
+
+/** A page that cannot be drawn says so, and leaves a way on. */
+class Guard extends Component<{ children: ComponentChildren }, { wrong: string }> {
+  override state = { wrong: "" };
+  override componentDidCatch(e: unknown): void { this.setState({ wrong: e instanceof Error ? e.message : String(e) }) }
+  render() {
+    if (!this.state.wrong) return this.props.children;
+    return (
+      <div class="problem" role="alert">
+        <h1 tabIndex={-1}>This page cannot be drawn</h1>
+        <p>The daemon's answer is not what this page knows: is it of another version? The page is of {versionAtFirst.value || "an unknown version"}.</p>
+        <p class="mono small">{this.state.wrong}</p>
+        <code class="block">bulkhead doctor</code>
+        <p class="row"><button type="button" onClick={() => this.setState({ wrong: "" })}>Try again</button><button type="button" onClick={() => location.reload()}>Reload</button></p>
+      </div>
+    );
+  }
 }
 
 function Connection() {
@@ -77,8 +102,11 @@ function Connection() {
   if (lost.value) return <span class="connection bad">no connection</span>;
   if (!h) return <span class="connection">connecting…</span>;
   const open = h.open_plans > 0 ? `, ${h.open_plans} under way` : "";
-  return h.status === "ok" ? <span class="connection good" title={`${networks.value?.length ?? 0} networks, event ${h.last_event}, decision ${h.last_decision}`}>live{open}</span>
-    : <Link to="/networks?state=degraded" class="connection bad" title={h.complaints.join("; ")}>{h.complaints.length} complaint{h.complaints.length === 1 ? "" : "s"}{open}</Link>;
+  const how = way.value === "polling" ? "every 5 s" : way.value === "again" ? "reconnecting…" : "live";
+  const why = way.value === "polling" ? "No stream of events comes through, so the daemon is asked every 5 seconds. Does a proxy hold answers back?" : `${networks.value?.length ?? 0} networks, event ${h.last_event}, decision ${h.last_decision}`;
+  const total = h.complaints_total ?? h.complaints.length;
+  return h.status === "ok" ? <span class={`connection ${way.value === "again" ? "" : "good"}`} title={why}>{how}{open}</span>
+    : <Link to="/health" class="connection bad" title={h.complaints.join("; ")}>{total} complaint{total === 1 ? "" : "s"}{open}</Link>;
 }
 
 async function logOut(): Promise<void> {
@@ -111,7 +139,6 @@ async function start(): Promise<void> {
       else session.over("The session is over.");
     }
   } else state.value = "out";
-  effect(() => { if (state.value === "in") void lookNow(); void route });
   render(<App problem={problem} />, document.getElementById("app")!);
 }
 void start();

@@ -14,12 +14,12 @@ export interface Network {
   internal: boolean; mtu: number | null; accept_ra: boolean;
   subnets: { cidr: string; gateway: string | null; ip_range: string | null; reserved: Record<string, string>; addresses_left: string }[];
   segment: string | null; reaches: { every_vlan_of: string | null; segments: string[] };
-  labels: Labels; endpoints: number; created_at: string; created_by: string; decision: number; warnings?: string[];
+  labels: Labels; endpoints: number; endpoints_failed?: number; dns?: { forward: string }; created_at: string; created_by: string; decision: number; warnings?: string[];
 }
 export interface Endpoint {
-  id: string; network: string; name: string | null; state: string; why: string | null; interface: string; addresses: string[];
+  id: string; network: string; name: string | null; aliases?: string[]; state: string; why: string | null; failing_since?: string; interface: string; addresses: string[];
   routes: { destination: string; via: string | null }[]; gateway: string | null; gateway_v6: string | null;
-  workload: { id: string; name: string; labels: Labels; provenance: string }; namespace: { named: string };
+  workload: { id: string; name: string; labels: Labels; provenance: string; capabilities?: string[] | null }; namespace: { named: string };
   created_at: string; created_by: string; decision: number; warnings?: string[];
 }
 export interface Parent {
@@ -80,7 +80,7 @@ export interface Report {
   kernel: { agrees: boolean; differences: string[]; not_seen: string[] }; limits: string[];
 }
 export interface Diff { from: number; to: number; changes: { path: string; before: unknown; after: unknown }[] }
-export interface Event { seq: number; at: string; kind: string; subject: string; text: string }
+export interface Event { seq: number; at: string; kind: string; subject: string; network?: string; text: string }
 export interface Health {
-  status: string; complaints: string[]; version: string; uptime_s: number; networks: number; endpoints: number; open_plans: number; last_decision: number; last_event: number;
+  status: string; complaints: string[]; complaints_total?: number; version: string; uptime_s: number; networks: number; endpoints: number; open_plans: number; last_decision: number; last_event: number;
 }

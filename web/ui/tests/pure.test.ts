@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { command, labelFlags, request } from "../src/commands";
+import { changeWords, changedBy, changesOf } from "../src/labels";
+import { type Message, parser } from "../src/stream";
 import { type Node, fits, fold, grow, rowsMax } from "../src/pages/tree";
 import type { Labels, Network, Parent } from "../src/types";
 
@@ -47,6 +49,39 @@ test("filters: all that is asked for, nothing that is left out", () => {
   assert.ok(fits(n, { text: "CARDS", only: [["tier", "cards"]], not: [["tier", "web"]] }));
   assert.ok(fits(n, { ...nothing, text: "10.0.0" }) && !fits(n, { ...nothing, text: "10.1" }));
   assert.ok(!fits(n, { ...nothing, not: [["tier", "cards"]] }) && !fits(n, { ...nothing, only: [["tier", "web"]] }));
+});
+
+test("a fold hides nothing that is wrong, or was lately", () => {
+  const { parents, networks } = site(60, 2);
+  networks[0] = { ...networks[0]!, state: "degraded", why: "away" };
+  networks[1] = { ...networks[1]!, endpoints_failed: 2 };
+  const past = { networks: new Map([["n2", ["just now: drifted"]]]), parents: new Map([["eth0.103", ["just now: lacks its shield"]]]) };
+  const host = grow(networks, parents, nothing, tierOf, new Map(), past);
+  const isOpen = fold(host, "auto", new Set(), new Set());
+  assert.deepEqual([host.wrongBelow, host.pastBelow], [2, 2]);
+  const groups = open(host, isOpen).filter((n) => n.kind === "group");
+  assert.deepEqual(groups.map((g) => [g.name, g.wrongBelow, g.pastBelow]), [["a", 1, 1], ["b", 1, 0], ["c", 0, 1]]);
+});
+
+test("labels: what leads from one to the other, in the words of the command line", () => {
+  const before = { tier: "cards", owner: "a", old: "1" };
+  const after = { tier: "web", owner: "a", "new": "x=y" };
+  const changes = changesOf(before, after);
+  assert.deepEqual(changes, { tier: "web", new: "x=y", old: null });
+  assert.deepEqual(changeWords(changes), ["tier=web", "new=x=y", "old-"]);
+  assert.deepEqual(changedBy(before, changeWords(changes)), after);
+  assert.deepEqual(changesOf(before, before), {});
+});
+
+test("a stream is split into events, however its bytes come", () => {
+  const text = ": events\n\nid: 7\nevent: network.created\ndata: {\"a\":1}\n\n: still here\n\ndata: one\r\ndata:two\r\n\r\nevent: nothing\n\nid: 9\ndata\n\ndata: cut";
+  const wanted = [{ id: "7", event: "network.created", data: '{"a":1}' }, { id: "7", event: "message", data: "one\ntwo" }, { id: "9", event: "message", data: "" }];
+  for (const size of [1, 2, 5, text.length]) {
+    const told: Message[] = [];
+    const feed = parser((m) => told.push(m));
+    for (let i = 0; i < text.length; i += size) feed(text.slice(i, i + size));
+    assert.deepEqual(told, wanted, `in pieces of ${size}`);
+  }
 });
 
 test("commands and requests can be pasted into a shell", () => {

@@ -9,7 +9,7 @@ import { plural, sentence, short } from "../words";
 import { Empty, Fact, Facts, Gone, Head, Icon, Link, ProblemBox, Section, State, Violations, Waiting, When } from "../parts/basics";
 
 const operations = ["create-network", "change-network", "delete-network", "attach", "change-workload", "detach", "put-module", "delete-module", "put-policy", "delete-policy"];
-const filters = ["verdict", "operation", "policy", "subject", "object", "caller", "since", "until"] as const;
+const filters = ["verdict", "operation", "policy", "subject", "object", "network", "workload", "caller", "since", "until"] as const;
 
 /** What a decision is about, as a link to it where it may still be. */
 function Subject({ d }: { d: Decision }) {
@@ -40,6 +40,8 @@ export function Decisions() {
         <label class="inline">Operation <select value={value("operation")} onChange={(e) => set("operation")(e.currentTarget.value)}><option value="">any</option>{operations.map((v) => <option key={v}>{v}</option>)}</select></label>
         {(["subject", "policy", "caller"] as const).map((f) => <label class="inline" key={f}>{f === "subject" ? "About" : f === "policy" ? "Policy" : "By"} <input value={value(f)} onChange={(e) => set(f)(e.currentTarget.value.trim())} size={12} /></label>)}
         <label class="inline">Since <input type="date" value={value("since").slice(0, 10)} onChange={(e) => set("since")(e.currentTarget.value)} /></label>
+        <label class="inline">Until <input type="date" value={value("until").slice(0, 10)} onChange={(e) => set("until")(e.currentTarget.value)} /></label>
+        {(["object", "network", "workload"] as const).map((f) => value(f) && <button type="button" key={f} class="chip" aria-pressed="true" onClick={() => set(f)("")}>{f} {value(f).length > 20 ? `${value(f).slice(0, 8)}…` : value(f)} ×</button>)}
         {isFiltered && <Link to="/decisions" class="button quiet">Clear</Link>}
         {!older && <span class="live" role="status">live</span>}
       </div>

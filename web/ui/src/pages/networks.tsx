@@ -10,6 +10,7 @@ import { plural } from "../words";
 import { AddressMap } from "../parts/address-map";
 import { Ask, Empty, Fact, Facts, Gone, Head, Icon, LabelList, Link, ProblemBox, Section, State, Tier, Waiting, When, useMore } from "../parts/basics";
 import { DryRunBox, Text } from "../parts/form";
+import { Drifted, Trouble } from "./health";
 import { tierOf } from "../tiers";
 import { fits } from "./tree";
 
@@ -19,15 +20,17 @@ export function Networks() {
   const state = q.get("state") ?? "";
   const all = (networks.value ?? []).filter((n) => fits(n, { text, only: q.getAll("label").map((l) => l.split("=") as [string, string]), not: [] }) && (!state || n.state === state));
   const [rows, more] = useMore(all);
+  const params = new URLSearchParams([...(state ? [["state", state]] : []), ...q.getAll("label").map((l) => ["label", l])]);
   return (
     <>
-      <Head title="Networks" command={command("network", "ls", ...flags("--label", q.getAll("label")))} asked={{ method: "GET", path: `/v1/networks${state ? `?state=${state}` : ""}` }}>
+      <Head title="Networks" command={command("network", "ls", ...flags("--label", q.getAll("label")), ...flags("--state", state ? [state] : []))} asked={{ method: "GET", path: `/v1/networks${params.size ? `?${params.toString()}` : ""}` }}>
         <Link to="/networks/new" class="button primary"><Icon name="plus" />New network</Link>
       </Head>
       <div class="toolbar" role="search">
         <label class="sr" for="networks-filter">Filter networks</label>
         <input id="networks-filter" type="search" placeholder="Filter by name, subnet, parent, label" value={text} onInput={(e) => withQuery({ q: e.currentTarget.value })} />
         <label class="inline">State <select value={state} onChange={(e) => withQuery({ state: e.currentTarget.value })}><option value="">any</option>{["ready", "degraded", "creating", "deleting"].map((s) => <option key={s}>{s}</option>)}</select></label>
+        {q.getAll("label").map((l) => <button type="button" key={l} class="chip" aria-pressed="true" onClick={() => withQuery({ label: q.getAll("label").filter((x) => x !== l) })}>{l} ×</button>)}
         <span class="dim" role="status">{networks.value && `${all.length.toLocaleString("en")} of ${networks.value.length.toLocaleString("en")}`}</span>
       </div>
       {loadProblem.value && !networks.value && <ProblemBox problem={loadProblem.value} />}
@@ -57,14 +60,16 @@ export function NetworkPage({ name }: { name: string }) {
   return (
     <>
       <Head title={name} above={<><Link to="/networks">Networks</Link> /</>} command={command("network", "inspect", name)} asked={{ method: "GET", path: at`/v1/networks/${name}` }}>
-        {n && <><button type="button" class="quiet danger" onClick={() => withQuery({ delete: "1" }, "push")}>Delete</button><Link to={at`/networks/${name}/attach`} class="button primary"><Icon name="plus" />Attach a workload</Link></>}
+        {n && <><button type="button" class="quiet danger" onClick={() => withQuery({ delete: "1" }, "push")}>Delete</button><Link to={at`/networks/${name}/change`} class="button">Change</Link><Link to={at`/networks/${name}/attach`} class="button primary"><Icon name="plus" />Attach a workload</Link></>}
       </Head>
       {problem && !n && (problem.status === 404 ? <Gone problem={problem} command="bulkhead network ls"><Link to="/networks">All networks</Link></Gone> : <ProblemBox problem={problem} retry={reload} />)}
       {!n && !problem && <Waiting lines={8} />}
       {n && (
         <>
           <p class="summary"><State is={n.state} title={n.why} /> <Tier name={tierOf(n.labels)} /> {n.parent.asked ? <>{n.parent.vlan !== null ? `VLAN ${n.parent.vlan} of ` : "untagged on "}<Link to={at`/parents/${n.parent.link ?? n.parent.asked}`} class="mono">{n.parent.asked}</Link></> : "isolated: nothing leaves"} · {n.mode} {n.flag} · {plural(n.endpoints, "endpoint")}</p>
-          {n.state === "degraded" && <div class="problem" role="alert"><p class="problem-title"><Icon name="warn" />Degraded: {n.why}</p><p>The daemon sets it right by itself once it can.</p><code class="block">bulkhead event ls</code></div>}
+          <Trouble is="network" state={n.state} why={n.why} />
+          {!!n.endpoints_failed && <p class="warning"><Icon name="warn" /><span>{plural(n.endpoints_failed, "endpoint")} of it failed: <button type="button" class="link" onClick={() => withQuery({ state: "failed" })}>show {n.endpoints_failed === 1 ? "it" : "them"}</button></span></p>}
+          <Drifted network={n.name} parent={n.parent.link} />
           {(n.reaches.every_vlan_of || n.reaches.segments.length > 0) && <p class="warning"><Icon name="warn" />Its workloads {n.reaches.every_vlan_of ? `can send tagged frames into every VLAN of ${n.reaches.every_vlan_of}` : `reach ${n.reaches.segments.join(", ")}, or are reached from there`}. A shield on the parent stops that.</p>}
           <Section title="Addresses" id="addresses">
             {addresses.data ? addresses.data.items.map((s) => <AddressMap key={s.cidr} network={name} subnet={s} />) : addresses.problem ? <ProblemBox problem={addresses.problem} retry={addresses.reload} /> : <Waiting />}
@@ -78,6 +83,7 @@ export function NetworkPage({ name }: { name: string }) {
               <Fact name="Shield">{n.parent.shield ? <State is={n.parent.shield.state} /> : "–"}</Fact>
               <Fact name="MTU">{n.mtu ?? "–"}</Fact>
               <Fact name="Router advertisements">{n.accept_ra ? "accepted" : "refused"}</Fact>
+              {n.dns && <Fact name="Names from outside">{n.dns.forward === "auto" ? "looked up where it has a way out" : n.dns.forward === "on" ? "looked up" : "not looked up"}</Fact>}
               <Fact name="Made">by {n.created_by}, <When at={n.created_at} />, by <Link to={`/decisions/${n.decision}`}>decision {n.decision}</Link></Fact>
               <Fact name="Id"><span class="mono small">{n.id}</span></Fact>
             </Facts>
@@ -93,14 +99,15 @@ export function NetworkPage({ name }: { name: string }) {
 function Endpoints({ network }: { network: Network }) {
   const { data, problem, reload } = useAll<Endpoint>(at`/v1/networks/${network.name}/endpoints`);
   const text = (query.value.get("q") ?? "").toLowerCase();
-  const all = (data ?? []).filter((e) => !text || [e.name, e.workload.name, ...e.addresses, e.namespace.named, ...Object.values(e.workload.labels)].some((t) => t?.toLowerCase().includes(text)));
+  const state = query.value.get("state") ?? "";
+  const all = (data ?? []).filter((e) => (!state || e.state === state) && (!text || [e.name, e.workload.name, ...e.addresses, e.namespace.named, ...Object.values(e.workload.labels)].some((t) => t?.toLowerCase().includes(text))));
   const [rows, more] = useMore(all);
   return (
-    <Section title={`Endpoints (${network.endpoints.toLocaleString("en")})`} id="endpoints" acts={data && data.length > 8 && <><label class="sr" for="endpoints-filter">Filter endpoints</label><input id="endpoints-filter" type="search" placeholder="Filter" value={query.value.get("q") ?? ""} onInput={(e) => withQuery({ q: e.currentTarget.value })} /></>}>
+    <Section title={`Endpoints (${network.endpoints.toLocaleString("en")})`} id="endpoints" acts={data && (data.length > 8 || state || text) && <>{state && <button type="button" class="chip" aria-pressed="true" onClick={() => withQuery({ state: null })}>{state} ×</button>}<label class="sr" for="endpoints-filter">Filter endpoints</label><input id="endpoints-filter" type="search" placeholder="Filter" value={query.value.get("q") ?? ""} onInput={(e) => withQuery({ q: e.currentTarget.value })} /></>}>
       {problem && <ProblemBox problem={problem} retry={reload} />}
       {!data && !problem && <Waiting />}
       {data?.length === 0 && <Empty title="No endpoint yet" command={command("endpoint", "attach", network.name, "NAMESPACE")}>An endpoint is a link of this network inside a workload's network namespace.</Empty>}
-      {data && data.length > 0 && all.length === 0 && <Empty title="No endpoint fits" />}
+      {data && data.length > 0 && all.length === 0 && <Empty title="No endpoint fits"><button type="button" class="link" onClick={() => withQuery({ q: null, state: null })}>Show all of them</button></Empty>}
       {rows.length > 0 && (
         <div class="scroll" tabIndex={0} role="region" aria-label="Endpoints"><table>
           <thead><tr><th>Name</th><th>State</th><th>Addresses</th><th>Tier</th><th>Namespace</th><th>Since</th><th>Decision</th></tr></thead>
@@ -122,16 +129,20 @@ export function EndpointPage({ network, id }: { network: string; id: string }) {
   return (
     <>
       <Head title={name} above={<><Link to="/networks">Networks</Link> / <Link to={at`/networks/${network}`}>{network}</Link> /</>} command={command("endpoint", "inspect", network, e?.name ?? id)} asked={{ method: "GET", path: where }}>
-        {e && <button type="button" class="danger" onClick={() => withQuery({ detach: "1" }, "push")}>Detach</button>}
+        {e && <><Link to={at`/networks/${network}/endpoints/${id}/change`} class="button">Change labels</Link><button type="button" class="danger" onClick={() => withQuery({ detach: "1" }, "push")}>Detach</button></>}
       </Head>
       {problem && !e && (problem.status === 404 ? <Gone problem={problem} command={command("endpoint", "ls", "--network", network)}><Link to={at`/networks/${network}`}>Network {network}</Link></Gone> : <ProblemBox problem={problem} retry={reload} />)}
       {!e && !problem && <Waiting />}
       {e && (
         <>
           <p class="summary"><State is={e.state} title={e.why} /> {e.addresses.map((a) => <code key={a}>{a}</code>)} as <code>{e.interface}</code> in <code>{e.namespace.named}</code></p>
+          <Trouble is="endpoint" state={e.state} why={e.why} since={e.failing_since} />
+          {e.warnings?.map((w) => <p key={w} class="warning"><Icon name="warn" />{w}</p>)}
           <Section title="Details"><Facts>
             <Fact name="Workload">{e.workload.name} <span class="dim mono small">{e.workload.id}</span></Fact>
             <Fact name="Labels"><LabelList labels={e.workload.labels} /> {Object.keys(e.workload.labels).length > 0 && <span class="dim">({e.workload.provenance})</span>}</Fact>
+            {!!e.aliases?.length && <Fact name="Further names">{e.aliases.join(", ")}</Fact>}
+            <Fact name="Capabilities">{e.workload.capabilities?.join(", ") ?? <span class="dim">unknown</span>}</Fact>
             <Fact name="Gateways"><span class="mono">{[e.gateway, e.gateway_v6].filter(Boolean).join(" ") || "none"}</span></Fact>
             <Fact name="Routes">{e.routes.length ? e.routes.map((r) => <code key={r.destination}>{r.destination}{r.via && ` via ${r.via}`}</code>) : "none"}</Fact>
             <Fact name="Attached">by {e.created_by}, <When at={e.created_at} />, by <Link to={`/decisions/${e.decision}`}>decision {e.decision}</Link></Fact>

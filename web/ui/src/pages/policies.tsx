@@ -1,19 +1,17 @@
-// Policies and modules: upload, settings, modes, revisions, and what a change would do before it is made.
-import { useEffect, useRef, useState } from "preact/hooks";
+// Policies and modules: what is there, upload, revisions.
+import { useRef, useState } from "preact/hooks";
 import { Problem, ask, path as at } from "../api";
 import { command } from "../commands";
 import { lookNow } from "../live";
-import { go, query, withQuery } from "../route";
+import { query, withQuery } from "../route";
 import { who } from "../session";
-import type { Decision, Diff, Fault, Module, Page, Policy, Rehearsal, Rehearsed, Standing } from "../types";
+import type { Decision, Diff, Module, Page, Policy, Standing } from "../types";
 import { asProblem, useDo, useGet } from "../use";
-import { isPlain, plural, short } from "../words";
+import { plural, short } from "../words";
 import { Ask, Empty, Fact, Facts, Gone, Head, Icon, Link, ProblemBox, Section, State, Waiting, When } from "../parts/basics";
-import { Choice, LabelsField, Text, faultsAt } from "../parts/form";
-import { SchemaForm } from "../parts/schema";
+import { Choice, Text, faultsAt } from "../parts/form";
 import { Remove } from "./networks";
-
-const modes: [string, string][] = [["enforce", "enforce: denies"], ["audit", "audit: asked and recorded only"], ["off", "off: not asked"]];
+import { type Copies, Editor } from "./policy-editor";
 
 export function Policies() {
   const policies = useGet<Page<Policy>>("/v1/policies?limit=500");
@@ -122,54 +120,46 @@ const Describe = ({ m }: { m: Module | Policy }) => (
   </Section>
 );
 
-interface Draft { name: string; module: string; mode: string; settings: Record<string, unknown>; operations: string[]; networks: string; network_labels: Record<string, string>; contact: string; url: string; message: string; until: string; then: string }
-
-function draftOf(p: Policy | null, m: Module | null): Draft {
-  return {
-    name: p?.name ?? "", module: p?.module ?? m?.digest ?? "", mode: p?.mode ?? "audit", settings: p?.settings ?? {}, operations: p?.scope.operations ?? [], networks: p?.scope.networks.join(" ") ?? "",
-    network_labels: p?.scope.network_labels ?? {}, contact: p?.help?.contact ?? "", url: p?.help?.url ?? "", message: p?.help?.message ?? "", until: p?.until ?? "", then: p?.then ?? "",
-  };
-}
-
-function wishOf(d: Draft): Record<string, unknown> {
-  const help = Object.fromEntries(Object.entries({ contact: d.contact, url: d.url, message: d.message }).filter(([, v]) => v));
-  const scope = { ...(d.operations.length ? { operations: d.operations } : {}), ...(d.networks.trim() ? { networks: d.networks.trim().split(/[\s,]+/) } : {}), ...(Object.keys(d.network_labels).length ? { network_labels: d.network_labels } : {}) };
-  return { name: d.name, module: d.module, settings: d.settings, mode: d.mode, ...(d.until ? { until: d.until, then: d.then || "enforce" } : {}), ...(Object.keys(scope).length ? { scope } : {}), ...(Object.keys(help).length ? { help } : {}) };
-}
-
 export function NewPolicy() {
   const modules = useGet<Page<Module>>("/v1/modules?limit=500");
   const digest = query.value.get("module") ?? "";
   const m = modules.data?.items.find((x) => x.digest === digest) ?? null;
+  const above = <><Link to="/policies">Policies</Link> /</>;
   return (
     <>
-      <Head title="New policy" above={<><Link to="/policies">Policies</Link> /</>} command={command("policy", "create", "NAME", "--module", digest || "DIGEST")} asked={{ method: "POST", path: "/v1/policies", body: { name: "NAME", module: digest || "sha256:…" } }} />
+      {!m && <Head title="New policy" above={above} command={command("policy", "create", "NAME", "--module", digest || "MODULE")} asked={{ method: "POST", path: "/v1/policies", body: { name: "NAME", module: digest || "sha256:…" } }} />}
+      {m && <Editor key={m.digest} policy={null} module={m} head={(copies) => <Head title="New policy" above={above} {...copies} />}><ModuleChoice digest={digest} all={modules.data!.items} /></Editor>}
       {modules.problem && <ProblemBox problem={modules.problem} retry={modules.reload} />}
       {!modules.data && !modules.problem && <Waiting />}
       {modules.data && <>
-        <section class="card"><Choice label="Module" value={digest} set={(module) => withQuery({ module })} of={[["", "choose one"], ...modules.data.items.map((x): [string, string] => [x.digest, `${x.description.name} ${x.description.version} – ${x.description.summary}`])]} hint={<Link to="/policies">Upload another</Link>} /></section>
+        {!m && <ModuleChoice digest={digest} all={modules.data.items} />}
         {digest && !m && <Empty title="There is no such module" command="bulkhead module ls"><Link to="/policies">Upload it</Link></Empty>}
-        {m && <Editor key={m.digest} policy={null} module={m} />}
         {m && <Describe m={m} />}
       </>}
     </>
   );
 }
 
+const ModuleChoice = ({ digest, all }: { digest: string; all: Module[] }) => (
+  <section class="card"><Choice label="Module" value={digest} set={(module) => withQuery({ module })} of={[["", "choose one"], ...all.map((x): [string, string] => [x.digest, `${x.description.name} ${x.description.version} – ${x.description.summary}`])]} hint={<Link to="/policies">Upload another</Link>} /></section>
+);
+
 export function PolicyPage({ name }: { name: string }) {
   const { data: p, problem, reload } = useGet<Policy>(at`/v1/policies/${name}`);
   const standing = useGet<Page<Standing>>(`/v1/violations?policy=${encodeURIComponent(name)}`);
   const isRemoving = query.value.has("delete");
+  const head = (copies: Copies) => <Head title={name} above={<><Link to="/policies">Policies</Link> /</>} {...copies}>{p && who.value?.admin && <button type="button" class="quiet danger" onClick={() => withQuery({ delete: "1" }, "push")}>Delete</button>}</Head>;
   return (
     <>
-      <Head title={name} above={<><Link to="/policies">Policies</Link> /</>} command={command("policy", "inspect", name)} asked={{ method: "GET", path: at`/v1/policies/${name}` }}>{p && who.value?.admin && <button type="button" class="quiet danger" onClick={() => withQuery({ delete: "1" }, "push")}>Delete</button>}</Head>
+      {!p && head({ command: command("policy", "inspect", name), asked: { method: "GET", path: at`/v1/policies/${name}` } })}
       {problem && !p && (problem.status === 404 ? <><Gone problem={problem} command="bulkhead policy ls"><Link to="/policies">All policies</Link></Gone><Revisions name={name} current={0} /></> : <ProblemBox problem={problem} retry={reload} />)}
       {!p && !problem && <Waiting lines={6} />}
       {p && (
         <>
+          <Editor key={`${p.name} ${p.revision}`} policy={p} module={null} head={head}>
           <p class="summary"><State is={p.mode} /> revision {p.revision} of <Link to={at`/modules/${p.module}`}>{p.description.name} {p.description.version}</Link>{p.until && <> · {p.then} from {p.until}</>} · <Link to={`/decisions?policy=${encodeURIComponent(name)}`}>decisions it was asked about</Link></p>
           {p.mode === "audit" && <WouldDeny name={name} />}
-          <Editor key={`${p.name} ${p.revision}`} policy={p} module={null} />
+          </Editor>
           <Section title="What exists and is against it" id="standing">
             {standing.problem && <ProblemBox problem={standing.problem} retry={standing.reload} />}
             {!standing.data && !standing.problem && <Waiting lines={2} />}
@@ -190,94 +180,6 @@ const StandingLine = ({ v }: { v: Standing }) => (
     <p class="rule"><Link to={v.endpoint ? at`/networks/${v.network}/endpoints/${v.endpoint}` : at`/networks/${v.network}`}>{v.workload ? `${v.workload} on ${v.network}` : v.network}</Link> · <span class="mono">{v.rule}</span> · since <When at={v.since} />, by <Link to={`/decisions/${v.decision}`}>decision {v.decision}</Link></p>
     <p>{v.message}</p>{v.remedy && <p class="right">{v.remedy}</p>}
   </>
-);
-
-/** Settings, mode and scope, with what the change would do above the button that makes it. */
-function Editor({ policy, module }: { policy: Policy | null; module: Module | null }) {
-  const [draft, setDraft] = useState(() => draftOf(policy, module));
-  const [reason, setReason] = useState("");
-  const [rehearsed, setRehearsed] = useState<{ data: Rehearsal | null; problem: Problem | null; asking: boolean }>({ data: null, problem: null, asking: false });
-  const { busy, problem, run } = useDo();
-  const wish = wishOf(draft);
-  const description = policy?.description ?? module?.description;
-  const isChanged = !policy || JSON.stringify(wish) !== JSON.stringify(wishOf(draftOf(policy, module)));
-  const put = (change: Partial<Draft>) => setDraft((d) => ({ ...d, ...change }));
-  const key = JSON.stringify(wish);
-  const isAdmin = who.value?.admin ?? false;
-  useEffect(() => {
-    // A draft without a name is rehearsed under the module's.
-    if (!isAdmin) return;
-    const stop = new AbortController();
-    setRehearsed((r) => ({ ...r, asking: true }));
-    const timer = setTimeout(() => {
-      ask<Rehearsal>("POST", "/v1/rehearsals", { ...wish, name: draft.name || description?.name || "draft" }, stop.signal).then(
-        (data) => setRehearsed({ data, problem: null, asking: false }),
-        (e) => { if (!stop.signal.aborted) setRehearsed({ data: null, problem: asProblem(e), asking: false }) },
-      );
-    }, 400);
-    return () => { clearTimeout(timer); stop.abort() };
-  }, [key]);
-  const faults: Fault[] = [...(rehearsed.problem?.faults ?? []), ...(problem?.faults ?? [])];
-  const save = () => run(async () => {
-    const params = reason ? `?reason=${encodeURIComponent(reason)}` : "";
-    const made = await ask<Policy>(policy ? "PUT" : "POST", (policy ? at`/v1/policies/${policy.name}` : "/v1/policies") + params, wish);
-    await lookNow();
-    if (!policy) go(at`/policies/${made.name}`);
-  });
-  const verb = draft.mode === "enforce" ? "Enforce" : draft.mode === "audit" ? "Put in audit" : "Turn off";
-  const label = busy ? "Saving…" : policy ? `${policy.mode === draft.mode ? "Save" : verb} as revision ${policy.revision + 1}` : `${verb} it`;
-  return (
-    <div class="two">
-      <form class="card" onSubmit={(e) => { e.preventDefault(); void save() }}>
-        {!policy && <Text label="Name" required value={draft.name} set={(name) => put({ name })} faults={faultsAt(faults, "name")} placeholder={description?.name ?? ""} hint="1 to 63 of A–Z a–z 0–9 _ . -" />}
-        <Choice label="Mode" value={draft.mode} set={(mode) => put({ mode })} of={modes} faults={faultsAt(faults, "mode")} />
-        <fieldset><legend>Settings</legend><SchemaForm schema={isPlain(description?.settings_schema) ? description.settings_schema : {}} value={draft.settings} set={(settings) => put({ settings })} faults={faults.filter((f) => f.field.startsWith("settings"))} /></fieldset>
-        {faults.filter((f) => f.field.startsWith("settings")).map((f) => <p key={f.field + f.wrong} class="fault"><code>{f.field}</code> {f.wrong}; <b>{f.right}</b></p>)}
-        <details open={draft.networks !== "" || draft.operations.length > 0 || Object.keys(draft.network_labels).length > 0 || !!draft.contact}>
-          <summary>Scope, schedule and help</summary>
-          <fieldset><legend>Operations</legend>{description?.operations.map((o) => <label class="check" key={o}><input type="checkbox" checked={draft.operations.includes(o)} onChange={(e) => put({ operations: e.currentTarget.checked ? [...draft.operations, o] : draft.operations.filter((x) => x !== o) })} /><span>{o}</span></label>)}<p class="hint">None: all that the module judges.</p></fieldset>
-          <div class="fields">
-            <Text label="Networks" value={draft.networks} set={(networks) => put({ networks })} hint="Names; none: all" faults={faults.filter((f) => f.field.startsWith("scope.networks"))} />
-            <LabelsField label="Networks with labels" labels={draft.network_labels} set={(network_labels) => put({ network_labels })} faults={faults.filter((f) => f.field.startsWith("scope.network_labels"))} />
-            <Text label="Mode holds until" value={draft.until} set={(until) => put({ until })} placeholder="2027-03-01T00:00:00Z" faults={faultsAt(faults, "until")} hint="Empty: for ever" />
-            <Choice label="Then" value={draft.then} set={(then) => put({ then })} of={[["", "–"], "enforce", "audit", "off"]} faults={faultsAt(faults, "then")} />
-            <Text label="Whom to ask" value={draft.contact} set={(contact) => put({ contact })} hint="Shown with what it denies" faults={faultsAt(faults, "help.contact")} />
-            <Text label="Where to read more" value={draft.url} set={(url) => put({ url })} placeholder="https://" faults={faultsAt(faults, "help.url")} />
-          </div>
-        </details>
-        {!isAdmin && <p class="dim">Only admins may change policies.</p>}
-      </form>
-      <aside class="dry" aria-label="What it would do">
-        <div class="dry-head"><h2>Rehearsal</h2>{rehearsed.asking && !rehearsed.data && <span class="dim">asking…</span>}{rehearsed.data && <State is={rehearsed.data.verdict === "neither" ? "ok" : "audit"} title={rehearsed.data.verdict} />}</div>
-        <div role="status">{rehearsed.data && <RehearsalResult r={rehearsed.data} mode={draft.mode} />}</div>
-        {rehearsed.problem && (rehearsed.problem.faults.length ? <p class="dim">The settings are not yet what the module takes.</p> : <ProblemBox problem={rehearsed.problem} />)}
-        {isAdmin && <form onSubmit={(e) => { e.preventDefault(); void save() }}>
-          <Text label="Reason" value={reason} set={setReason} faults={faultsAt(faults, "reason")} hint="Goes on record; needed for what loosens." />
-          {problem && faultsAt(problem.faults, "reason").length === 0 && problem.faults.filter((f) => f.field.startsWith("settings")).length === 0 && <ProblemBox problem={problem} what="Not saved" />}
-          <div class="form-acts"><button class="primary" disabled={busy || !isChanged || (!policy && !draft.name)}>{label}</button>{!isChanged && <span class="dim">Nothing has changed.</span>}{!policy && !draft.name && <span class="dim">It needs a name.</span>}</div>
-        </form>}
-      </aside>
-    </div>
-  );
-}
-
-function RehearsalResult({ r, mode }: { r: Rehearsal; mode: string }) {
-  const words: Record<string, string> = { tightens: "It tightens.", loosens: "It loosens.", both: "It tightens some and loosens some.", neither: "Nothing that exists or was asked is judged otherwise." };
-  const asked = query.value.get("asked");
-  return (
-    <>
-      <p><b>{words[r.verdict] ?? r.verdict}</b> {plural(r.networks, "network")} and {plural(r.endpoints, "endpoint")} that exist{r.recorded.decisions > 0 && <>, and {plural(r.recorded.decisions, "recorded decision")},</>} were put to it{r.compared_with !== null ? `, compared with revision ${r.compared_with}` : ""}.{mode !== "enforce" && " That is what it would say if it were enforced."}</p>
-      <Rehearsals title="Would be denied if asked for now" all={r.newly_denied} /><Rehearsals title="Would be allowed" all={r.newly_allowed} /><Rehearsals title="Denied as before" all={r.still_denied} />
-      {r.recorded.newly_denied.length > 0 && <p>Recorded and would be denied: {r.recorded.newly_denied.slice(0, 12).map((d) => <Link key={d} to={`/decisions/${d}`} class="chip">{d}</Link>)}</p>}
-      {r.recorded.newly_allowed.length > 0 && <p>Recorded and would be allowed: {r.recorded.newly_allowed.slice(0, 12).map((d) => <Link key={d} to={`/decisions/${d}`} class="chip">{d}</Link>)}</p>}
-      {asked && <p>Decision {asked} would {r.recorded.newly_denied.includes(Number(asked)) ? <State is="denied" /> : r.recorded.newly_allowed.includes(Number(asked)) ? <State is="allowed" /> : "not come out otherwise"}.</p>}
-    </>
-  );
-}
-
-const Rehearsals = ({ title, all }: { title: string; all: Rehearsed[] }) => all.length === 0 ? null : (
-  <details open={title.startsWith("Would")}><summary>{title}: {all.reduce((s, x) => s + x.count, 0)}</summary>
-    <ul class="violations">{all.map((x) => <li key={x.operation + x.rule}><p class="rule"><span class="mono">{x.rule}</span> · {plural(x.count, x.operation === "attach" ? "endpoint" : "network")}</p><p>{x.examples.map((e) => <Link key={e.network + e.endpoint} to={e.endpoint ? at`/networks/${e.network}/endpoints/${e.endpoint}` : at`/networks/${e.network}`} class="chip">{e.workload ?? e.network}</Link>)}</p><p class="dim">{x.examples[0]?.message}</p></li>)}</ul></details>
 );
 
 function Revisions({ name, current }: { name: string; current: number }) {

@@ -1,6 +1,6 @@
 // Which tiers are apart, which are not, and on what grounds: the daemon's report, for whoever must show it.
 import { path as at } from "../api";
-import { command } from "../commands";
+import { command, flags } from "../commands";
 import { query, withQuery } from "../route";
 import { labelKeys, tierKey, untiered } from "../tiers";
 import type { Check, Report } from "../types";
@@ -27,7 +27,7 @@ export function Segmentation() {
   const pair = r?.pairs.find((p) => nameOf(p.from) === from && nameOf(p.to) === to);
   return (
     <>
-      <Head title="Segmentation" command={command("network", "ls", "-o", "wide")} asked={{ method: "GET", path: `/v1/reports/segmentation?${params}` }}>
+      <Head title="Segmentation" command={command("report", "segmentation", ...flags("--label", tierKey.value === "tier" ? [] : [tierKey.value]), ...flags("--since", since ? [since] : []))} asked={{ method: "GET", path: `/v1/reports/segmentation?${params}` }}>
         <button type="button" class="quiet" onClick={() => print()}><Icon name="print" />Print</button>
       </Head>
       {problem && <ProblemBox problem={problem} retry={reload} />}
@@ -66,7 +66,7 @@ function Matrix({ r, from, to }: { r: Report; from: string | undefined; to: stri
       <caption class="sr">What is between each two tiers, from the row to the column</caption>
       <thead><tr><td class="dim">from ↓ to →</td>{r.tiers.map((t) => <th scope="col" key={t.tier}><Tier name={nameOf(t.tier)} /></th>)}</tr></thead>
       <tbody>{r.tiers.map((a) => (
-        <tr key={a.tier}><th scope="row"><Tier name={nameOf(a.tier)} /> <span class="dim small">{plural(a.networks.length, "net")}, {a.endpoints}</span></th>{r.tiers.map((b) => {
+        <tr key={a.tier}><th scope="row"><Tier name={nameOf(a.tier)} /> <span class="dim small">{a.networks.length > 0 && `${plural(a.networks.length, "network")}, `}{plural(a.endpoints, "endpoint")}</span></th>{r.tiers.map((b) => {
           const id = `${nameOf(a.tier)}~${nameOf(b.tier)}`;
           const p = of.get(id);
           if (!p) return <td key={b.tier} class="same"><span class="sr">the same</span></td>;

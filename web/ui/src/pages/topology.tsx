@@ -1,16 +1,18 @@
 // The topology: one picture of what hangs on what, and who can reach whom.
 import { hierarchy, tree } from "d3-hierarchy";
+import { Component } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { all, path as at } from "../api";
 import { command, flags } from "../commands";
-import { changed, loadProblem, networks, parents, recent } from "../live";
+import { drift, driftOf } from "../drift";
+import { changed, loadProblem, networks, parents } from "../live";
 import { go, query, withQuery } from "../route";
 import { labelKeys, look, tierKey, tierOf, tiers, untiered } from "../tiers";
 import type { Endpoint } from "../types";
 import { useWidth } from "../use";
-import { plural } from "../words";
+import { plural, when } from "../words";
 import { Empty, Head, Icon, Link, ProblemBox, Tier, Waiting, When } from "../parts/basics";
-import { type Filter, type Kind, type Node, type Unfold, fits, fold, grow } from "./tree";
+import { type Filter, type Kind, type Node, type Past, type Unfold, fits, fold, grow } from "./tree";
 
 const rowHeight = 36;
 const boxHeight = 28;
@@ -26,9 +28,9 @@ export function Topology() {
   const key = q.toString();
   const drawn = useMemo(() => {
     if (!networks.value || !parents.value) return null;
-    const host = grow(networks.value, parents.value, filter, tierOf, endpoints);
+    const host = grow(networks.value, parents.value, filter, tierOf, endpoints, pastOf());
     return { host, isOpen: fold(host, unfold, opened, closed) };
-  }, [networks.value, parents.value, key, endpoints]);
+  }, [networks.value, parents.value, key, endpoints, driftOf.value]);
 
   const toggle = (n: Node, isOpen: boolean) => {
     const without = (param: string) => q.getAll(param).filter((id) => id !== n.id);
@@ -60,10 +62,15 @@ export function Topology() {
   );
 }
 
+/** Of each network and parent, the newest that happened to it behind the daemon's back. */
+function pastOf(): Past {
+  const words = (all: typeof driftOf.value.networks) => new Map([...all].map(([name, events]) => [name, events.slice(0, 2).map((e) => `${when(e.at)}: ${e.text}`)]));
+  return { networks: words(driftOf.value.networks), parents: words(driftOf.value.parents) };
+}
+
 /** What changed behind the daemon's back in the last hour, and what became of it. */
 function Drift() {
-  const hour = Date.now() - 3_600_000;
-  const all = recent.value.filter((e) => /\.(drifted|healed|lost|back|failed)$/.test(e.kind) && Date.parse(e.at) > hour);
+  const all = drift.value;
   if (all.length === 0) return null;
   return (
     <details class="drift"><summary><Icon name="warn" />{plural(all.length, "event")} of drift in the last hour; the newest: {all[0]!.text}</summary>
@@ -137,7 +144,7 @@ function place(host: Node, isOpen: (n: Node) => boolean, width: number): { all: 
   const shares: [Kind, number][] = [["host", 0.5], ["parent", 1], ...(hasGroups ? [["group", 1.3] as [Kind, number]] : []), ["segment", 1.5], ...(hasNetworks ? [["network", 2.6] as [Kind, number]] : []), ...(hasEndpoints ? [["endpoint", 1.7] as [Kind, number]] : [])];
   const total = shares.reduce((sum, [, share]) => sum + share, 0);
   const gap = 26;
-  const unit = Math.min(250, (width - gap * (shares.length - 1) - 2) / total);
+  const unit = Math.min(hasNetworks ? 250 : 330, (width - gap * (shares.length - 1) - 2) / total);
   const columns = new Map<Kind, { x: number; width: number }>();
   let x = 1;
   for (const [kind, share] of shares) { columns.set(kind, { x, width: unit * share }); x += unit * share + gap }
@@ -166,7 +173,17 @@ function Picture({ host, isOpen, toggle }: { host: Node; isOpen: (n: Node) => bo
     setFocused(id);
     svg.current?.querySelector<SVGGElement>(`[data-id="${CSS.escape(id)}"]`)?.focus();
   };
-  const canToggle = (n: Node) => n.children.length > 0 || (n.kind === "network" && n.endpoints > 0);
+  const idAt = (e: UIEvent) => (e.target as Element).closest<SVGGElement>("[data-id]")?.dataset.id;
+  const onClick = (e: MouseEvent) => {
+    const id = idAt(e);
+    const p = all.find((q) => q.node.id === id);
+    if (!p) return;
+    const { node: n } = p;
+    const isTwist = !!(e.target as Element).closest(".twist");
+    if (!isTwist && n.to && n.kind !== "parent" && n.kind !== "segment") go(n.to);
+    else if (canToggle(n)) toggle(n, p.isOpen);
+    else if (n.to) go(n.to);
+  };
   const onKeyDown = (e: KeyboardEvent) => {
     const i = all.findIndex((p) => p.node.id === current);
     const p = all[i];
@@ -179,21 +196,43 @@ function Picture({ host, isOpen, toggle }: { host: Node; isOpen: (n: Node) => bo
     };
     if (act[e.key]) { e.preventDefault(); act[e.key]!() }
   };
-  const bySegment = new Map(all.filter((p) => p.node.kind === "segment" && p.node.parent?.segment).map((p) => [p.node.parent!.segment!, p]));
-  const reaches = all.filter((p) => p.node.network).flatMap((p) => p.node.network!.reaches.segments.map((s) => [p, bySegment.get(s)] as const)).filter((r): r is [Placed, Placed] => !!r[1] && r[1] !== r[0].from);
+  const reaches = useMemo(() => reached(host, all), [host, all]);
   const isNarrow = width < 720;
   return (
     <div class="picture" ref={ref}>
       {width > 0 && (
-        <svg ref={svg} width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="tree" aria-label="Host, parents, segments, networks and endpoints" onKeyDown={onKeyDown}>
+        <svg ref={svg} width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="tree" aria-label="Host, parents, segments, networks and endpoints" onKeyDown={onKeyDown} onClick={onClick} onFocusCapture={(e) => { const id = idAt(e); if (id) setFocused(id) }}>
           <Patterns />
           <g class="links" aria-hidden="true">{all.map((p) => p.from && <path key={p.node.id} d={isNarrow ? `M${p.from.x + 6} ${p.from.y + boxHeight / 2}V${p.y}H${p.x}` : curve(p.from.x + p.from.width, p.from.y, p.x, p.y)} />)}</g>
-          {all.map((p) => <Box key={p.node.id} placed={p} room={width - p.x - p.width - 16} tabIndex={p.node.id === current ? 0 : -1} onFocus={() => setFocused(p.node.id)} canToggle={canToggle(p.node)} toggle={() => toggle(p.node, p.isOpen)} />)}
-          <g class="reaches" aria-hidden="true">{reaches.map(([a, b]) => <path key={a.node.id + b.node.id} d={`M${a.x + 2} ${a.y + 8}C${a.x - 34} ${a.y + 8} ${b.x + b.width + 30} ${b.y + 8} ${b.x + b.width} ${b.y + 8}`} />)}</g>
+          {all.map((p) => <Box key={p.node.id} placed={p} room={width - p.x - p.width - 16} tabIndex={p.node.id === current ? 0 : -1} />)}
+          <g class="reaches" aria-hidden="true">{reaches.map(([a, b]) => <path key={a.node.id + b.node.id} marker-end="url(#arrow)" d={a.x > b.x + b.width ? `M${a.x + 2} ${a.y + 8}C${a.x - 34} ${a.y + 8} ${b.x + b.width + 30} ${b.y + 8} ${b.x + b.width + 3} ${b.y + 8}` : `M${a.x + a.width} ${a.y + 8}C${a.x + a.width + 44} ${a.y + 8} ${b.x + b.width + 44} ${b.y + 8} ${b.x + b.width + 3} ${b.y + 8}`} />)}</g>
         </svg>
       )}
     </div>
   );
+}
+
+/** Who reaches whom, between the nodes that are shown: where something is folded, from the fold. */
+function reached(host: Node, all: Placed[]): [Placed, Placed][] {
+  const placed = new Map(all.map((p) => [p.node, p]));
+  const from: [Placed, string[]][] = [];
+  const segments = new Map<string, Placed>();
+  const walk = (n: Node, above: Placed) => {
+    const here = placed.get(n) ?? above;
+    if (n.kind === "segment" && n.parent?.segment) segments.set(n.parent.segment, here);
+    if (n.network?.reaches.segments.length) from.push([here, n.network.reaches.segments]);
+    n.children.forEach((c) => walk(c, here));
+  };
+  const root = placed.get(host);
+  if (root) walk(host, root);
+  const out = new Map<string, [Placed, Placed]>();
+  for (const [a, names] of from) {
+    for (const name of names) {
+      const b = segments.get(name);
+      if (b && b !== a && b !== a.from) out.set(`${a.node.id} ${b.node.id}`, [a, b]);
+    }
+  }
+  return [...out.values()];
 }
 
 const curve = (x1: number, y1: number, x2: number, y2: number): string => { const m = (x1 + x2) / 2; return `M${x1} ${y1}C${m} ${y1} ${m} ${y2} ${x2} ${y2}` };
@@ -230,46 +269,63 @@ function cut(text: string, px: number, font: "name" | "note"): string {
   return n < 2 ? "" : `${text.slice(0, n)}…`;
 }
 
-function Box({ placed: { node: n, x, y, width, level, isOpen }, room, tabIndex, onFocus, canToggle, toggle }: { placed: Placed; room: number; tabIndex: number; onFocus: () => void; canToggle: boolean; toggle: () => void }) {
+const canToggle = (n: Node) => n.children.length > 0 || (n.kind === "network" && n.endpoints > 0);
+
+interface BoxProps { placed: Placed; room: number; tabIndex: number }
+/** Drawn anew only where it has changed: there may be hundreds of them, and each step by the keys changes two. */
+class Box extends Component<BoxProps> {
+  override shouldComponentUpdate(next: BoxProps): boolean { return next.placed !== this.props.placed || next.tabIndex !== this.props.tabIndex || next.room !== this.props.room }
+  render() { return drawBox(this.props) }
+}
+
+function drawBox({ placed: { node: n, x, y, width, level, isOpen }, room, tabIndex }: BoxProps) {
+  const isTwisty = canToggle(n);
   const tier = n.tiers.size === 1 && n.kind !== "host" ? [...n.tiers.keys()][0]! : null;
   const shield = n.parent?.shield && (n.kind === "segment" || (n.kind === "parent" && !n.children.length)) ? n.parent.shield : null;
-  const counts = n.kind === "host" || n.kind === "endpoint" || n.kind === "more" ? "" : n.kind === "network" ? String(n.endpoints || "") : isOpen ? "" : `${n.networks} ${n.networks === 1 ? "net" : "nets"}${n.endpoints ? ` · ${n.endpoints}` : ""}`;
+  const counts = n.kind === "host" || n.kind === "endpoint" || n.kind === "more" ? "" : n.kind === "network" ? String(n.endpoints || "") : isOpen ? "" : `${n.networks} ${n.networks === 1 ? "network" : "networks"}${n.endpoints ? ` · ${plural(n.endpoints, "endpoint")}` : ""}`;
   const dots = n.kind === "network" && width > 330 ? Math.min(n.endpoints, Math.floor((width * 0.3) / 6) * 2) : 0;
   const dotsWidth = Math.ceil(dots / 2) * 6;
   let right = x + width - 8;
-  if (canToggle && n.kind !== "host") right -= 16;
+  if (isTwisty && n.kind !== "host") right -= 16;
   const countX = right;
   if (counts) right -= measure(counts, "count") + 8;
   const dotsX = right - dotsWidth;
   right -= dotsWidth + (dots ? 6 : 0);
   const shieldX = right - 12;
   if (shield) right -= 18;
+  // A fold hides nothing that is wrong: the node that is folded has it, with how many there are.
+  const wrongs = n.wrong.length ? n.wrong : !isOpen && n.wrongBelow ? [`${plural(n.wrongBelow, "thing")} below it not as ${n.wrongBelow === 1 ? "it" : "they"} should be`] : [];
+  const past = n.past.length ? n.past : !isOpen && n.pastBelow ? [`${plural(n.pastBelow, "thing")} below it changed behind the daemon's back`] : [];
+  const mark = wrongs.length ? "wrong" : past.length ? "past" : "";
+  const markCount = !isOpen && n.kind !== "network" && n.kind !== "endpoint" ? (mark === "wrong" ? n.wrongBelow + Number(n.wrong.length > 0) : n.pastBelow + Number(n.past.length > 0)) : 0;
+  const markText = mark && markCount > 1 ? String(markCount) : "";
+  if (markText) right -= measure(markText, "count") + 4;
   const warnX = right - 12;
-  if (n.wrong.length) right -= 18;
+  if (mark) right -= 18;
   const name = cut(n.name, right - x - 18, "name");
   const noteX = x + 18 + measure(name, "name") + 9;
   const note = right - noteX > 50 ? cut(n.note, right - noteX, "note") : "";
   // What is folded, as a crowd of networks beside it, where nothing else is drawn.
   const crowd = !isOpen && (n.kind === "group" || n.kind === "segment") && room > 60
     ? Array.from({ length: Math.min(n.networks, Math.floor(room / 7) * 3) }, (_, i) => `M${x + width + 12 + Math.floor(i / 3) * 7} ${y - 9 + (i % 3) * 7}h5v5h-5z`).join("") : "";
-  const words = [n.kind === "segment" ? `${n.name}${n.note ? ` (${n.note})` : ""}` : `${n.kind === "network" ? "network " : ""}${n.name}`, tier && tier !== untiered ? `tier ${tier}` : "", n.kind === "network" ? plural(n.endpoints, "endpoint") : n.networks ? `${plural(n.networks, "network")}, ${plural(n.endpoints, "endpoint")}` : n.note, shield ? `shield ${shield.state}` : "", ...n.wrong].filter(Boolean).join(", ");
+  const words = [n.kind === "segment" ? `${n.name}${n.note ? ` (${n.note})` : ""}` : `${n.kind === "network" ? "network " : ""}${n.name}`, tier && tier !== untiered ? `tier ${tier}` : "", n.kind === "network" ? plural(n.endpoints, "endpoint") : n.networks ? `${plural(n.networks, "network")}, ${plural(n.endpoints, "endpoint")}` : n.note, shield ? `shield ${shield.state}` : "", ...wrongs, ...past].filter(Boolean).join(", ");
   return (
-    <g role="treeitem" data-id={n.id} class={`node ${n.kind}${tier ? ` t${look(tier)}` : ""}${n.wrong.length ? " wrong" : ""}`} aria-level={level} {...(canToggle ? { "aria-expanded": isOpen } : {})}
-      tabIndex={tabIndex} onFocus={onFocus} onClick={(e) => { e.stopPropagation(); if (n.to && n.kind !== "parent" && n.kind !== "segment") go(n.to); else if (canToggle) toggle(); else if (n.to) go(n.to) }}>
+    <g role="treeitem" data-id={n.id} class={`node ${n.kind}${tier ? ` t${look(tier)}` : ""}${wrongs.length ? " wrong" : ""}`} aria-level={level} {...(isTwisty ? { "aria-expanded": isOpen } : {})} tabindex={tabIndex}>
       <title>{words}</title>
       <rect class="box" x={x} y={y - boxHeight / 2} width={width} height={boxHeight} rx="6" />
       {tier ? <><rect class="band" x={x + 5} y={y - 9} width="6" height="18" rx="2" /><rect class="weave" x={x + 5} y={y - 9} width="6" height="18" rx="2" fill={`url(#p${look(tier)})`} /></>
         : n.tiers.size > 1 && n.kind !== "host" && <Bands tiers={n.tiers} x={x + 5} y={y - 9} />}
       <text x={x + (n.kind === "host" ? 12 : 18)} y={y + 4.500} class="name">{name}</text>
       {note && <text x={noteX} y={y + 4.500} class="note">{note}</text>}
-      {n.wrong.length > 0 && <path class="mark" d="M7 1 14 13H0Z" transform={`translate(${warnX} ${y - 7})`} />}
-      {n.wrong.length > 0 && <path class="mark-in" d="M7 5.500v3.500M7 10.800v.6" transform={`translate(${warnX} ${y - 7})`} />}
+      {mark && <path class={`mark ${mark}`} d="M7 1 14 13H0Z" transform={`translate(${warnX} ${y - 7})`} />}
+      {mark && <path class="mark-in" d="M7 5.500v3.500M7 10.800v.6" transform={`translate(${warnX} ${y - 7})`} />}
+      {markText && <text x={warnX + 16} y={y + 4} class="count">{markText}</text>}
       {shield && <path class={`shield ${shield.state}`} d="M6 .5 11 2.300V6.500C11 9.500 8.800 11.600 6 12.700 3.200 11.600 1 9.500 1 6.500V2.300Z" transform={`translate(${shieldX} ${y - 6.500})`} />}
       {dots > 0 && <path class="dots" d={Array.from({ length: dots }, (_, i) => `M${dotsX + Math.floor(i / 2) * 6} ${y - 5 + (i % 2) * 6}h4v4h-4z`).join("")} />}
       {counts && <text x={countX} y={y + 4} class="count" text-anchor="end">{counts}</text>}
       {crowd && <path class="dots crowd" d={crowd} />}
-      {canToggle && n.kind !== "host" && (
-        <g class="twist" onClick={(e) => { e.stopPropagation(); toggle() }}>
+      {isTwisty && n.kind !== "host" && (
+        <g class="twist">
           <rect x={x + width - 22} y={y - boxHeight / 2} width="22" height={boxHeight} />
           <path d={isOpen ? "M0 -2 4 2 8 -2" : "M2 -4 6 0 2 4"} transform={`translate(${x + width - 15} ${y})`} />
         </g>
@@ -293,6 +349,7 @@ function Bands({ tiers: of, x, y }: { tiers: Map<string, number>; x: number; y: 
 /** Patterns, so that tiers differ without colour, too. */
 const Patterns = () => (
   <defs>
+    <marker id="arrow" viewBox="0 0 6 6" refX="5" refY="3" markerWidth="6" markerHeight="6" orient="auto"><path class="arrow" d="M0 0 6 3 0 6Z" /></marker>
     {["", "", "M0 6 6 0", "M0 0 6 6", "M0 1.500h6M0 4.500h6", "M1.500 0v6M4.500 0v6", "M3 3h.1", "M0 3h6M3 0v6", "M0 0 6 6M0 6 6 0"].map((d, i) => (
       <pattern key={i} id={`p${i}`} width="6" height="6" patternUnits="userSpaceOnUse"><path d={d || "M0 0"} class={i === 6 ? "weave-dot" : "weave-line"} /></pattern>
     ))}
@@ -306,6 +363,8 @@ const Key = () => (
     <li><svg class="icon-key" viewBox="0 0 12 13" aria-hidden="true"><path class="shield up" d="M6 .5 11 2.300V6.500C11 9.500 8.800 11.600 6 12.700 3.200 11.600 1 9.500 1 6.500V2.300Z" /></svg>shield up</li>
     <li><svg class="icon-key" viewBox="0 0 12 13" aria-hidden="true"><path class="shield down" d="M6 .5 11 2.300V6.500C11 9.500 8.800 11.600 6 12.700 3.200 11.600 1 9.500 1 6.500V2.300Z" /></svg>down, off or bypassed</li>
     <li><svg class="icon-key" viewBox="0 0 14 13" aria-hidden="true"><path class="mark" d="M7 1 14 13H0Z" /></svg>not as it should be, or reaches further</li>
+    <li><svg class="icon-key" viewBox="0 0 14 13" aria-hidden="true"><path class="mark past" d="M7 1 14 13H0Z" /></svg>drifted in the last hour</li>
+    <li><svg class="icon-key" viewBox="0 0 14 13" aria-hidden="true"><path class="dots" d="M0 1h5v5h-5zM7 1h5v5h-5zM0 8h5v5h-5z" /></svg>folded: one for each network; in a network: each endpoint</li>
     <li><span class="dash" aria-hidden="true" />reaches</li>
   </ul>
 );

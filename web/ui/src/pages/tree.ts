@@ -9,7 +9,15 @@ export interface Node {
   to?: string; parent?: Parent; network?: Network; endpoint?: Endpoint;
   /** What is not as it should be, in words. */
   wrong: string[];
+  /** What was not lately, and has been set right. */
+  past: string[];
+  /** How many nodes below it have something of either kind: a fold hides none of it. */
+  wrongBelow: number; pastBelow: number;
 }
+
+/** What changed behind the daemon's back lately, in words, by name of the network and of the parent's link. */
+export interface Past { networks: Map<string, string[]>; parents: Map<string, string[]> }
+export const nothingPast: Past = { networks: new Map(), parents: new Map() };
 
 export interface Filter { text: string; only: [string, string][]; not: [string, string][] }
 
@@ -21,13 +29,14 @@ export function fits(n: Network, f: Filter): boolean {
 }
 
 const node = (kind: Kind, id: string, name: string, note: string, more: Partial<Node> = {}): Node =>
-  ({ kind, id, name, note, children: [], networks: 0, endpoints: 0, tiers: new Map(), wrong: [], ...more });
+  ({ kind, id, name, note, children: [], networks: 0, endpoints: 0, tiers: new Map(), wrong: [], past: [], wrongBelow: 0, pastBelow: 0, ...more });
 
 export const vlanName = (n: { vlan: number | null }): string => n.vlan === null ? "untagged" : `VLAN ${n.vlan}`;
 
 function wrongWith(n: Network): string[] {
   const wrong: string[] = [];
   if (n.state === "degraded") wrong.push(`degraded: ${n.why ?? "unknown"}`);
+  if (n.endpoints_failed) wrong.push(`${n.endpoints_failed} of its endpoints failed`);
   if (n.reaches.every_vlan_of) wrong.push(`reaches every VLAN of ${n.reaches.every_vlan_of}`);
   else if (n.reaches.segments.length) wrong.push(`reaches ${n.reaches.segments.join(", ")}`);
   return wrong;
@@ -35,24 +44,26 @@ function wrongWith(n: Network): string[] {
 function wrongWithParent(p: Parent): string[] {
   const wrong: string[] = [];
   if (p.state === "lost") wrong.push("the link is away");
-  if (p.shield?.wanted && p.shield.state !== "up") wrong.push(`shield ${p.shield.state}${p.shield.bypassed_by ? ` by ${p.shield.bypassed_by}` : ""}`);
-  if (p.id && p.up === false) wrong.push("the link is down");
+  // As it differs from the record just now.
+  if (p.id && p.why && p.state !== "lost") wrong.push(p.why);
+  if (p.shield?.wanted && p.shield.state !== "up" && !p.why?.includes("shield")) wrong.push(`shield ${p.shield.state}${p.shield.bypassed_by ? ` by ${p.shield.bypassed_by}` : ""}`);
+  if (p.id && p.up === false && !p.why?.includes("down")) wrong.push("the link is down");
   else if (p.id && p.carrier === false) wrong.push("no carrier");
   return wrong;
 }
 
 /** The whole tree, nothing folded; endpoints only of networks in `endpoints`. */
-export function grow(networks: Network[], parents: Parent[], f: Filter, tierOf: (l: Labels) => string, endpoints: Map<string, Endpoint[] | null>): Node {
+export function grow(networks: Network[], parents: Parent[], f: Filter, tierOf: (l: Labels) => string, endpoints: Map<string, Endpoint[] | null>, past: Past = nothingPast): Node {
   const host = node("host", "host", "host", "");
   const byId = new Map(parents.filter((p) => p.id).map((p) => [p.id!, p]));
   const bases = new Map<string, Node>();
   const segments = new Map<string, Node>();
-  const isolated = node("parent", "p:isolated", "isolated", "a dummy link each: nothing leaves");
+  const isolated = node("parent", "p:isolated", "isolated", "no way out");
   const base = (link: string): Node => {
     let found = bases.get(link);
     if (!found) {
       const p = parents.find((q) => q.link === link);
-      found = node("parent", `p:${link}`, link, "", { to: `/parents/${encodeURIComponent(link)}`, ...(p ? { parent: p, wrong: p.id && p.kind !== "vlan" ? wrongWithParent(p) : [] } : {}) });
+      found = node("parent", `p:${link}`, link, "", { to: `/parents/${encodeURIComponent(link)}`, past: past.parents.get(link) ?? [], ...(p ? { parent: p, wrong: p.id && p.kind !== "vlan" ? wrongWithParent(p) : [] } : {}) });
       bases.set(link, found);
       host.children.push(found);
     }
@@ -62,20 +73,21 @@ export function grow(networks: Network[], parents: Parent[], f: Filter, tierOf: 
   for (const n of networks) {
     if (!fits(n, f)) continue;
     const p = byId.get(n.parent.id);
-    const leaf = node("network", `n:${n.name}`, n.name, n.subnets.map((s) => s.cidr).join(" "), { network: n, networks: 1, endpoints: n.endpoints, tiers: new Map([[tierOf(n.labels), 1]]), to: `/networks/${encodeURIComponent(n.name)}`, wrong: wrongWith(n) });
+    const leaf = node("network", `n:${n.name}`, n.name, n.subnets.map((s) => s.cidr).join(" "), { network: n, networks: 1, endpoints: n.endpoints, tiers: new Map([[tierOf(n.labels), 1]]), to: `/networks/${encodeURIComponent(n.name)}`, wrong: wrongWith(n), past: past.networks.get(n.name) ?? [] });
     const eps = endpoints.get(n.name);
     if (eps) {
       leaf.children = eps.slice(0, 50).map((e) => node("endpoint", `e:${e.id}`, e.name ?? e.workload.name, e.addresses.join(" "), { endpoint: e, endpoints: 1, tiers: new Map([[tierOf(e.workload.labels), 1]]), to: `/networks/${encodeURIComponent(n.name)}/endpoints/${e.id}`, wrong: e.state === "failed" ? [`failed: ${e.why ?? ""}`] : [] }));
       if (n.endpoints > 50) leaf.children.push(node("more", `m:${n.name}`, `${n.endpoints - 50} more`, "", { to: `/networks/${encodeURIComponent(n.name)}` }));
     }
     if (!p || p.kind === "dummy") {
+      if (p) { leaf.wrong.push(...wrongWithParent(p).filter((w) => w !== "no carrier")); leaf.past = [...leaf.past, ...(past.parents.get(p.link) ?? [])] }
       isolated.children.push(leaf);
       continue;
     }
     const id = `s:${p.link}`;
     let segment = segments.get(id);
     if (!segment) {
-      segment = node("segment", id, vlanName(p), p.vlan === null ? "" : p.link, { parent: p, to: `/parents/${encodeURIComponent(p.link)}`, wrong: wrongWithParent(p) });
+      segment = node("segment", id, vlanName(p), p.vlan === null ? "" : p.link, { parent: p, to: `/parents/${encodeURIComponent(p.link)}`, wrong: p.vlan === null ? [] : wrongWithParent(p), past: p.vlan === null ? [] : past.parents.get(p.link) ?? [] });
       segments.set(id, segment);
       base(p.base ?? p.link).children.push(segment);
     }
@@ -93,11 +105,18 @@ function sum(n: Node): void {
   for (const c of n.children) {
     n.networks += c.networks;
     n.endpoints += c.endpoints;
+    n.wrongBelow += c.wrongBelow + Number(c.wrong.length > 0);
+    n.pastBelow += c.pastBelow + Number(c.past.length > 0);
     c.tiers.forEach((many, tier) => n.tiers.set(tier, (n.tiers.get(tier) ?? 0) + many));
   }
 }
 function count(n: Node): void {
-  if (n.kind === "network" || n.kind === "endpoint") return;
+  if (n.kind === "network") {
+    // Its own endpoints are counted already; what is wrong with those that are shown is not.
+    n.wrongBelow = n.children.filter((c) => c.wrong.length > 0).length;
+    return;
+  }
+  if (n.kind === "endpoint") return;
   n.children.forEach(count);
   sum(n);
 }
@@ -124,7 +143,6 @@ function group(parent: Node): void {
     sum(g);
     const vlans = g.children.flatMap((c) => c.parent?.vlan ?? []);
     g.note = vlans.length ? `${vlans.length} VLANs, ${Math.min(...vlans)} to ${Math.max(...vlans)}` : "";
-    g.wrong = [...new Set(g.children.flatMap((c) => c.wrong))].slice(0, 3);
   }
 }
 

@@ -3,17 +3,16 @@
 import { useState } from "preact/hooks";
 import { ask, path as at } from "../api";
 import { command, flags, labelFlags } from "../commands";
+import { labelsIn, wordsOf } from "../labels";
 import { loadProblem, lookNow, networks, parents } from "../live";
 import { go, query, withQuery } from "../route";
 import { tierOf } from "../tiers";
-import type { Endpoint, Fault, Labels, Network, Page, Parent, SubnetAddresses } from "../types";
+import type { Endpoint, Fault, Network, Page, Parent, SubnetAddresses } from "../types";
 import { useDo, useDryRun, useGet } from "../use";
 import { makes } from "../words";
 import { Head, Icon, Link, ProblemBox, State, Tier, Waiting, useMore } from "../parts/basics";
 import { Check, Choice, DryRunBox, LabelsField, Text, faultsAt } from "../parts/form";
 
-const labelsIn = (params: string[]): Labels => Object.fromEntries(params.filter((p) => p.includes("=")).map((p) => [p.slice(0, p.indexOf("=")), p.slice(p.indexOf("=") + 1)]));
-const wordsOf = (labels: Labels): string[] => Object.entries(labels).map(([k, v]) => `${k}=${v}`);
 const some = <T extends object>(o: T): Partial<T> => Object.fromEntries(Object.entries(o).filter(([, v]) => v !== "" && v !== undefined && v !== null && !(typeof v === "object" && Object.keys(v).length === 0))) as Partial<T>;
 
 /** What reservations are typed as: `router=192.168.1.5`. */

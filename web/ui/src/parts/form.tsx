@@ -1,9 +1,11 @@
 // Fields of forms. Each shows what was wrong with it, and what would be right, beside itself.
 import type { ComponentChildren, LooseInputHTMLAttributes } from "preact";
 import { useId, useState } from "preact/hooks";
+import { path } from "../api";
 import type { Dry } from "../use";
-import type { Fault, Labels } from "../types";
-import { Icon, ProblemBox, State, Violations } from "./basics";
+import type { Fault, Heard, Labels } from "../types";
+import { isPlain } from "../words";
+import { Icon, Link, ProblemBox, State, Violations } from "./basics";
 
 export const faultsAt = (faults: Fault[], field: string): Fault[] => faults.filter((f) => f.field === field);
 
@@ -52,6 +54,40 @@ export function LabelsField({ label, labels, set, faults, hint }: FieldProps & {
   );
 }
 
+/** Opinions of one policy that are alike, once, with how many there are. */
+function counted(heard: Heard[]): [Heard, number][] {
+  const all = new Map<string, [Heard, number]>();
+  for (const h of heard) {
+    const key = h.policy + h.outcome;
+    const found = all.get(key);
+    if (found) found[1]++;
+    else all.set(key, [h, 1]);
+  }
+  return [...all.values()];
+}
+
+interface About { operation?: string; network?: { name?: string }; workload?: { name?: string; id?: string } | null }
+
+/** Who beside what changes would be denied by the change. The first that is heard of is what changes itself. */
+function Beside({ heard }: { heard: Heard[] }) {
+  const about = (h: Heard): About => (isPlain(h.question) ? h.question : {}) as About;
+  const first = heard[0] && about(heard[0]);
+  if (!first?.operation?.startsWith("change-")) return null;
+  const name = (a: About) => `${a.network?.name ?? ""} ${a.workload?.name ?? ""}`;
+  const denied = new Map(heard.filter((h) => h.outcome === "deny" || h.outcome === "broke").filter((h) => name(about(h)) !== name(first)).map((h) => [name(about(h)), h]));
+  if (denied.size === 0) return null;
+  return (
+    <section class="beside">
+      <h3>Beside it, and denied by the change: {denied.size}</h3>
+      <ul>{[...denied].slice(0, 20).map(([key, h]) => {
+        const { network, workload } = about(h);
+        return <li key={key}>{workload ? <>{workload.name} on </> : "network "}<Link to={path`/networks/${network?.name ?? ""}`}>{network?.name}</Link> <span class="dim">by {h.policy}{h.mode === "audit" && " (audit)"}</span></li>;
+      })}</ul>
+      {denied.size > 20 && <p class="dim">and {denied.size - 20} more</p>}
+    </section>
+  );
+}
+
 /** What would come of it: verdict, what policies say, and the plan. Spoken, too. */
 export function DryRunBox({ dry, idle }: { dry: Dry; idle: string }) {
   const { run, problem, isAsking } = dry;
@@ -67,7 +103,8 @@ export function DryRunBox({ dry, idle }: { dry: Dry; idle: string }) {
       {run?.already && <p>It is on record already: asking again changes nothing.</p>}
       {run && run.decision.violations.length > 0 && <Violations all={run.decision.violations} />}
       {run && run.decision.warnings.map((w) => <p key={w} class="warning"><Icon name="warn" />{w}</p>)}
-      {run && run.decision.heard.length > 0 && <ul class="opinions">{run.decision.heard.map((h) => <li key={h.policy}><span>{h.policy}</span>{h.mode === "audit" && <State is="audit" />}<State is={h.outcome} /></li>)}</ul>}
+      {run && <Beside heard={run.decision.heard} />}
+      {run && run.decision.heard.length > 0 && <ul class="opinions" aria-label="What each policy says">{counted(run.decision.heard).map(([h, times]) => <li key={h.policy + h.outcome}><span>{h.policy}{times > 1 && <span class="dim"> × {times}</span>}</span>{h.mode === "audit" && <State is="audit" />}<State is={h.outcome} /></li>)}</ul>}
       {run?.plan.text && <details open><summary>The plan: {run.plan.steps.length} steps</summary><pre>{run.plan.text.trim()}</pre></details>}
     </aside>
   );
