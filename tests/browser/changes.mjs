@@ -161,13 +161,27 @@ test("an uploaded module denies an attach made from the form", async () => {
 
 test("audit: what a policy would deny is counted", async () => {
   const page = await open();
+  const tests = { cases: [{ name: "too many", request: { operation: "create-network", network: { name: "shop" }, caller: { name: "uid:1000", networks: 9 } }, expect: "deny", rules: ["networks-per-caller"] }] };
   const quotas = (await api("GET", "/v1/modules")).items.find((m) => m.description.name === "quotas");
-  await api("POST", "/v1/policies", { name: "watch", module: quotas.digest, settings: { networks_per_caller: 0 }, mode: "audit" });
+  await api("POST", "/v1/policies", { name: "watch", module: quotas.digest, settings: { networks_per_caller: 0 }, mode: "audit", tests });
   await api("POST", "/v1/networks", { name: "counted" });
   await go(page, "/policies/watch");
   await page.getByText("Would have denied 1").waitFor();
   await page.getByLabel("Networks per caller").fill("5");
-  await page.getByRole("button", { name: "Save as revision 2" }).waitFor();
+  await page.getByText("1 stored test").waitFor();
+  await page.getByLabel("Reason").first().fill("five are few enough");
+  await page.getByRole("button", { name: "Save as revision 2" }).click();
+  await page.getByText("revision 2 of").waitFor();
+  const saved = await api("GET", "/v1/policies/watch");
+  equal([saved.settings, saved.tests.cases.length], [{ networks_per_caller: 5 }, 1], "stored tests stay");
+  // One that breaks says so before anybody is denied by it. What the daemon then says of it is put into its answer.
+  await page.route("**/ui/v1/policies/watch", async (route) => {
+    const policy = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...policy, status: { ...policy.status, broke_since: new Date().toISOString(), breaks_in_a_row: 3, broke: "evaluate was stopped: out of fuel" } } });
+  });
+  await page.reload();
+  await page.getByRole("alert").getByText("It breaks: 3 times in a row").waitFor();
+  await page.unroute("**/ui/v1/policies/watch");
   await api("DELETE", "/v1/networks/counted");
   await api("DELETE", "/v1/policies/watch?reason=done");
   await page.getByText(/there is no policy/).waitFor();

@@ -1,9 +1,9 @@
 // How it looks and reads: axe on every page, light and dark; the width of a phone; hundreds of networks.
 import { readFileSync } from "node:fs";
-import { api, equal, go, ok, open, picture, site, test } from "./harness.mjs";
+import { api, equal, go, inside, ok, open, picture, site, test, until } from "./harness.mjs";
 
 const axe = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
-const pages = ["/", "/?open=n%3Acards_net", "/networks", "/networks/cards_net", "/networks/isolated1", "/networks/new?name=web2&parent=eth0.40&label=tier%3Dweb", "/networks/new?name=a+b", "/networks/cards_net/attach?namespace=iso4&interface=eth1", "/networks/cards_net?delete=1", "/parents", "/policies", "/policies/tier-isolation", "/policies/subnet-rules", "/policies/new", "/decisions", "/decisions/23", "/segmentation?pair=cards~frontend", "/events", "/networks/none"];
+const pages = ["/", "/?open=n%3Acards_net", "/networks", "/networks/cards_net", "/networks/isolated1", "/networks/new?name=web2&parent=eth0.40&label=tier%3Dweb", "/networks/new?name=a+b", "/networks/cards_net/attach?namespace=iso4&interface=eth1", "/networks/cards_net?delete=1", "/networks/cards_net/change?label=tier%3Dweb", "/health", "/events?before=9", "/parents", "/policies", "/policies/tier-isolation", "/policies/subnet-rules", "/policies/new", "/decisions", "/decisions/23", "/segmentation?pair=cards~frontend", "/events", "/networks/none"];
 
 for (const colorScheme of ["light", "dark"]) {
   test(`axe finds nothing serious on any page, ${colorScheme}`, async () => {
@@ -37,6 +37,10 @@ test("dark is dark, by the system and by the button", async () => {
   await page.reload();
   await page.waitForSelector("header.bar");
   ok((await lightness()) > 600, "and so it stays");
+  await page.getByRole("button", { name: "Light or dark" }).click();
+  ok((await lightness()) < 150, "dark by the button");
+  await page.emulateMedia({ media: "print" });
+  ok((await lightness()) > 600, "paper is light");
 });
 
 test("on a phone nothing is cut off or scrolls sideways", async () => {
@@ -80,4 +84,32 @@ test("500 networks and 10,000 endpoints: folded to what can be read, and drawn a
     console.log(`  topology of 500 networks and 10,000 endpoints, ${what}: drawn ${Math.round(took - answered)} ms after the last answer, ${Math.round(took)} ms after the beginning of the load (${nodes} nodes)`);
     if (!query) { ok(nodes <= 44, `${nodes} rows are too many to read`); await picture(page, "topology-500") } else ok(nodes >= 625, `${nodes}`);
   }
+});
+
+test("reaches: what workloads could send into is told before it is made, and drawn after", async () => {
+  // Tier isolation would deny all of it.
+  const { name, module, settings } = await api("GET", "/v1/policies/tier-isolation");
+  const mode = (mode) => api("PUT", "/v1/policies/tier-isolation?reason=a+drill", { name, module, settings, mode });
+  await mode("audit");
+  await inside("ip -n host link add up3 type veth peer name up3p && ip -n host link set up3 up && ip -n host link set up3p up");
+  await until("it can be a parent", async () => (await api("GET", "/v1/parents/up3")).state === "available");
+  await api("POST", "/v1/networks", { name: "lab_tagged", parent: "up3.10", labels: { tier: "lab" } });
+  const page = await open();
+  await go(page, "/networks/new?name=lab_untagged&parent=up3&label=tier%3Dlab");
+  await page.getByText(/untagged on a trunk that carries 1 network on VLANs: its shield keeps/).waitFor();
+  await page.getByText("Mode, gateway, MTU and more").click();
+  await page.getByLabel("Shield").selectOption("off");
+  await page.getByText(/without a shield its workloads could send into all of them/).waitFor();
+  await page.getByRole("button", { name: "Create 1 network" }).click();
+  await page.getByRole("heading", { name: "lab_untagged" }).waitFor();
+  await page.getByText("can send tagged frames into every VLAN of default").waitFor();
+  await page.goto(`${page.at}/ui/`);
+  await page.getByRole("treeitem", { name: /^network lab_untagged.*reaches every VLAN of default/ }).waitFor();
+  // To its own VLAN, and as all NICs of a host count as one fabric, to those of eth0.
+  equal(await page.locator(".reaches path").count(), 3, "a line leads to each segment that it reaches");
+  await page.getByRole("treeitem", { name: /^network cards_net.*reached from default\/untagged/ }).waitFor();
+  await picture(page, "reaches");
+  for (const network of ["lab_untagged", "lab_tagged"]) await api("DELETE", `/v1/networks/${network}`);
+  await inside("ip -n host link del up3");
+  await mode("enforce");
 });

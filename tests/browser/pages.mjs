@@ -65,6 +65,8 @@ test("decisions: filters are in the address, and one decision is explained and r
   await page.getByText('"same_segment"').first().waitFor();
   await page.getByRole("button", { name: "Replay" }).click();
   await page.getByText("say what they said; the verdict is denied again").waitFor();
+  await page.getByText("What it was shown").first().click();
+  await page.evaluate(() => scrollTo(0, 0));
   await picture(page, "decision");
   await page.getByLabel("Try with another policy").selectOption({ label: "internal-only 1.0.0" });
   await page.getByRole("button", { name: "Replay" }).click();
@@ -121,7 +123,7 @@ test("every page copies itself as a command and as a request, and both do what t
   const module = (await api("GET", "/v1/modules")).items.find((m) => m.description.name === "quotas").digest;
   const draft = encodeURIComponent(JSON.stringify({ name: "few", mode: "audit", settings: { networks_per_caller: 3 }, networks: "cards_net", contact: "the team's" }));
   const reads = ["/", "/?label=tier%3Dcards", "/networks", "/networks?state=ready&label=tier%3Dcards", "/networks/cards_net", `/networks/cards_net/endpoints/${pan1.id}`, "/parents", "/parents/eth0", "/policies", "/policies/tier-isolation", `/modules/${module}`, "/decisions?verdict=denied", "/decisions?since=2026-01-01&policy=tier-isolation&operation=attach", "/decisions/1", "/segmentation", "/segmentation?by=owner&since=2026-01-01", "/events", "/events?kind=network.created&before=9", "/health"];
-  const changes = ["/networks/new?name=x&parent=eth0.50&label=tier%3Dweb&subnet=10.7.0.0%2F24&subnet=2001%3Adb8%3Aabc8%3A%3A%2F64&mtu=1400&gateway=none&reserved=router%3D10.7.0.9&ip_range=10.7.0.128%2F25&reason=it+is+new", "/networks/cards_net/attach?namespace=iso4&interface=eth1&name=n&address=192.168.40.77", "/networks/cards_net/change?label=owner%3Dteam+7&mtu=1400&gateway=192.168.40.0%2F24%3D192.168.40.254&reason=why", `/networks/cards_net/endpoints/${pan1.id}/change?label=owner%3Dteam-7`, `/policies/new?module=${encodeURIComponent(module)}&draft=${draft}`];
+  const changes = ["/networks/new?name=x&parent=eth0.50&label=tier%3Dweb&subnet=10.7.0.0%2F24&subnet=2001%3Adb8%3Aabc8%3A%3A%2F64&mtu=1400&accept_ra=1&gateway=none&reserved=router%3D10.7.0.9&ip_range=10.7.0.128%2F25&reason=it+is+new", "/networks/cards_net/attach?namespace=iso4&interface=eth1&name=n&address=192.168.40.77", "/networks/cards_net/change?label=owner%3Dteam+7&mtu=1400&gateway=192.168.40.0%2F24%3D192.168.40.254&reason=why", `/networks/cards_net/endpoints/${pan1.id}/change?label=owner%3Dteam-7`, `/policies/new?module=${encodeURIComponent(module)}&draft=${draft}`];
   for (const path of [...reads, ...changes]) {
     await go(page, path);
     await page.waitForSelector(".waiting", { state: "detached" });

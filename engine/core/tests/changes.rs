@@ -181,7 +181,13 @@ fn an_mtu_fits_its_parent_and_an_own_dummy_follows() {
     w.ask(Request::CreateNetwork(on("eth0", "a", "10.1.0.0/24", None))).unwrap();
     w.ask(Request::CreateNetwork(create("own"))).unwrap();
     let mtu = |network: &str, mtu| {
-        Request::ChangeNetwork(ChangeNetwork { network: network.into(), labels: BTreeMap::new(), mtu: Some(Some(mtu)), dns_forward: None, subnets: vec![] })
+        Request::ChangeNetwork(ChangeNetwork {
+            network: network.into(),
+            labels: BTreeMap::new(),
+            mtu: Some(Some(mtu)),
+            dns_forward: None,
+            subnets: vec![],
+        })
     };
     assert!(faults(w.decide(mtu("a", 9000)))[0].starts_with("mtu: 9000 is above the 1500 of its parent eth0"));
     assert!(faults(w.decide(mtu("own", 60)))[0].starts_with("mtu: 60 is out of range"));

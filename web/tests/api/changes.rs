@@ -490,7 +490,10 @@ fn a_network_and_a_workload_are_changed_and_what_cannot_be_is_told() {
     let wrong = json!({"labels": {"a b": "x"}, "mode": "l3", "mtu": 5, "dns": {"forward": "maybe"}, "subnets": [{"cidr": "10.1.0.0"}, {"ip_range": 5}]});
     let refused = client.patch("/v1/networks/n", &wrong);
     assert_eq!(refused.status, 422);
-    assert_eq!(refused.fields(), ["labels[\"a b\"]", "mtu", "dns.forward", "subnets[0].cidr", "subnets[1].cidr", "subnets[1].ip_range", "mode"]);
+    assert_eq!(
+        refused.fields(),
+        ["labels[\"a b\"]", "mtu", "dns.forward", "subnets[0].cidr", "subnets[1].cidr", "subnets[1].ip_range", "mode"]
+    );
 
     let attach = json!({"namespace": {"name": "a"}, "interface": "eth0", "name": "e", "workload": {"labels": {"tier": "db"}}});
     must(client.post("/v1/networks/n/endpoints", &attach), 201);

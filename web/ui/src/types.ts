@@ -52,11 +52,13 @@ export interface Description {
   label_keys: string[]; needs: string[]; settings_schema: unknown;
 }
 export interface Scope { operations: string[]; network_labels: Labels; networks: string[] }
+/** How a module, or a policy made of it, fares in this daemon. */
+export interface Status { loaded: boolean; why_not?: string; broke_since?: string; breaks_in_a_row?: number; broke?: string; size: number; limits: Record<string, number> }
 export interface Policy {
   name: string; mode: string; until?: string; then?: string; module: string; description: Description; settings: Record<string, unknown>;
-  revision: number; scope: Scope; help?: Help; decision?: number; in_force?: boolean;
+  revision: number; scope: Scope; help?: Help; tests?: { cases?: unknown[] }; status?: Status; decision?: number; in_force?: boolean;
 }
-export interface Module { digest: string; size: number; built_in: boolean; description: Description; policies: string[]; decision?: number }
+export interface Module { digest: string; size: number; built_in: boolean; description: Description; policies: string[]; status?: Status; decision?: number }
 export interface Standing {
   policy?: string; mode?: string; operation: string; network: string; endpoint?: string; workload?: string; rule: string; message: string; remedy?: string; since: string; decision: number;
 }

@@ -70,7 +70,7 @@ export function NetworkPage({ name }: { name: string }) {
           <Trouble is="network" state={n.state} why={n.why} />
           {!!n.endpoints_failed && <p class="warning"><Icon name="warn" /><span>{plural(n.endpoints_failed, "endpoint")} of it failed: <button type="button" class="link" onClick={() => withQuery({ state: "failed" })}>show {n.endpoints_failed === 1 ? "it" : "them"}</button></span></p>}
           <Drifted network={n.name} parent={n.parent.link} />
-          {(n.reaches.every_vlan_of || n.reaches.segments.length > 0) && <p class="warning"><Icon name="warn" />Its workloads {n.reaches.every_vlan_of ? `can send tagged frames into every VLAN of ${n.reaches.every_vlan_of}` : `reach ${n.reaches.segments.join(", ")}, or are reached from there`}. A shield on the parent stops that.</p>}
+          {(n.reaches.every_vlan_of || n.reaches.segments.length > 0) && <p class="warning"><Icon name="warn" />Its workloads {n.reaches.every_vlan_of ? `can send tagged frames into every VLAN of ${n.reaches.every_vlan_of}${n.reaches.segments.length ? `, such as ${n.reaches.segments.slice(0, 6).join(", ")}` : ""}. A shield on its parent stops that.` : `are within reach of tagged frames from ${n.reaches.segments.join(", ")}. A shield on the parents there stops that.`}</p>}
           <Section title="Addresses" id="addresses">
             {addresses.data ? addresses.data.items.map((s) => <AddressMap key={s.cidr} network={name} subnet={s} />) : addresses.problem ? <ProblemBox problem={addresses.problem} retry={addresses.reload} /> : <Waiting />}
           </Section>

@@ -5,7 +5,7 @@ import { command } from "../commands";
 import { lookNow } from "../live";
 import { query, withQuery } from "../route";
 import { who } from "../session";
-import type { Decision, Diff, Module, Page, Policy, Standing } from "../types";
+import type { Decision, Diff, Module, Page, Policy, Standing, Status } from "../types";
 import { asProblem, useDo, useGet } from "../use";
 import { plural, short } from "../words";
 import { Ask, Empty, Fact, Facts, Gone, Head, Icon, Link, ProblemBox, Section, State, Waiting, When } from "../parts/basics";
@@ -30,6 +30,7 @@ export function Policies() {
           <p>{p.description.summary}.</p>
           <p class="dim small">revision {p.revision} of <Link to={at`/modules/${p.module}`}>{p.description.name} {p.description.version}</Link>{p.until && <> · {p.then} from {p.until}</>}</p>
           {p.mode === "audit" && <WouldDeny name={p.name} />}
+          <Fares s={p.status} />
           {against(p.name) > 0 && <p class="warning"><Icon name="warn" />{plural(against(p.name), "thing")} that exist{against(p.name) === 1 ? "s is" : " are"} against it. <Link to={at`/policies/${p.name}#standing`}>Show</Link></p>}
         </section>
       ))}</div>}
@@ -46,6 +47,18 @@ export function Policies() {
         </table></div>}
       </Section>
     </>
+  );
+}
+
+/** A policy that cannot be asked, or that breaks: what it judges is then denied, which somebody should hear before they ask. */
+function Fares({ s }: { s: Status | undefined }) {
+  if (!s || (s.loaded && !s.broke_since)) return null;
+  return (
+    <div class="problem" role="alert">
+      <p class="problem-title"><Icon name="warn" />{s.loaded ? <span>It breaks: {plural(s.breaks_in_a_row ?? 1, "time")} in a row since <When at={s.broke_since!} /></span> : "It cannot be loaded"}</p>
+      <p>{s.broke ?? s.why_not}. What it judges is denied while it is enforced; after ten in a row it is not asked any more until a new revision or a new start.</p>
+      <code class="block">bulkhead policy ls -o yaml</code>
+    </div>
   );
 }
 
@@ -113,6 +126,7 @@ const Describe = ({ m }: { m: Module | Policy }) => (
     <Facts>
       <Fact name="Judges">{m.description.operations.join(", ")}</Fact>
       <Fact name="Looks at labels">{m.description.label_keys.join(", ") || "none"}</Fact>
+      {m.status && <Fact name="Limits">{Object.entries(m.status.limits).map(([k, v]) => <span key={k} class="label">{k} {v.toLocaleString("en")}</span>)}</Fact>}
       <Fact name="Is shown">{m.description.needs.join(", ") || "the request alone"}</Fact>
       <Fact name="Digest"><span class="mono small">{"digest" in m ? m.digest : <Link to={at`/modules/${m.module}`}>{m.module}</Link>}</span></Fact>
     </Facts>
@@ -159,6 +173,8 @@ export function PolicyPage({ name }: { name: string }) {
           <Editor key={`${p.name} ${p.revision}`} policy={p} module={null} head={head}>
           <p class="summary"><State is={p.mode} /> revision {p.revision} of <Link to={at`/modules/${p.module}`}>{p.description.name} {p.description.version}</Link>{p.until && <> · {p.then} from {p.until}</>} · <Link to={`/decisions?policy=${encodeURIComponent(name)}`}>decisions it was asked about</Link></p>
           {p.mode === "audit" && <WouldDeny name={name} />}
+          <Fares s={p.status} />
+          {!!p.tests?.cases?.length && <p class="dim">{plural(p.tests.cases.length, "stored test")}: a revision that breaks one is refused.</p>}
           </Editor>
           <Section title="What exists and is against it" id="standing">
             {standing.problem && <ProblemBox problem={standing.problem} retry={standing.reload} />}

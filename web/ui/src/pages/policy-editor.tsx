@@ -25,10 +25,11 @@ function draftOf(p: Policy | null, m: Module | null): Draft {
   };
 }
 
-function wishOf(d: Draft): Record<string, unknown> {
+/** What is asked for. Stored tests are no part of the form, and stay as they are. */
+function wishOf(d: Draft, policy: Policy | null): Record<string, unknown> {
   const help = Object.fromEntries(Object.entries({ contact: d.contact, url: d.url, message: d.message }).filter(([, v]) => v));
   const scope = { ...(d.operations.length ? { operations: d.operations } : {}), ...(d.networks.trim() ? { networks: d.networks.trim().split(/[\s,]+/) } : {}), ...(Object.keys(d.network_labels).length ? { network_labels: d.network_labels } : {}) };
-  return { name: d.name, module: d.module, settings: d.settings, mode: d.mode, ...(d.until ? { until: d.until, then: d.then || "enforce" } : {}), ...(Object.keys(scope).length ? { scope } : {}), ...(Object.keys(help).length ? { help } : {}) };
+  return { name: d.name, module: d.module, settings: d.settings, mode: d.mode, ...(d.until ? { until: d.until, then: d.then || "enforce" } : {}), ...(Object.keys(scope).length ? { scope } : {}), ...(Object.keys(help).length ? { help } : {}), ...(policy?.tests ? { tests: policy.tests } : {}) };
 }
 
 /** A draft is in the address as what differs from what is there, as long as an address may reasonably be. */
@@ -50,7 +51,7 @@ function useDraft(base: Draft): [Draft, (change: Partial<Draft>) => void] {
 
 /** The same by the command line: what differs from what is there. */
 function asCommand(policy: Policy | null, wish: Record<string, unknown>, draft: Draft, reason: string): string {
-  const before = policy ? wishOf(draftOf(policy, null)) : {};
+  const before = policy ? wishOf(draftOf(policy, null), policy) : {};
   const isOther = (key: string) => JSON.stringify(before[key]) !== JSON.stringify(wish[key]);
   const words = [
     ...(!policy || isOther("module") ? ["--module", draft.module] : []), ...(isOther("settings") ? ["--settings", JSON.stringify(draft.settings)] : []), ...(isOther("mode") ? ["--mode", draft.mode] : []),
@@ -70,9 +71,9 @@ export function Editor({ policy, module, head, children }: { policy: Policy | nu
   const [reason, setReason] = useState("");
   const [rehearsed, setRehearsed] = useState<{ data: Rehearsal | null; problem: Problem | null; asking: boolean }>({ data: null, problem: null, asking: false });
   const { busy, problem, run } = useDo();
-  const wish = wishOf(draft);
+  const wish = wishOf(draft, policy);
   const description = policy?.description ?? module?.description;
-  const isChanged = !policy || JSON.stringify(wish) !== JSON.stringify(wishOf(draftOf(policy, module)));
+  const isChanged = !policy || JSON.stringify(wish) !== JSON.stringify(wishOf(draftOf(policy, module), policy));
   const key = JSON.stringify(wish);
   const isAdmin = who.value?.admin ?? false;
   useEffect(() => {

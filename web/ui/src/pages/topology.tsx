@@ -108,7 +108,7 @@ function Toolbar({ filter, unfold }: { filter: Filter; unfold: Unfold }) {
   return (
     <div class="toolbar" role="search">
       <label class="sr" for="topology-filter">Filter networks</label>
-      <input id="topology-filter" type="search" placeholder="Filter by name, subnet, parent, label" value={text} onInput={(e) => setText(e.currentTarget.value)}
+      <input id="topology-filter" type="search" placeholder="Name, subnet, tier=x, !tier=x" title="Words filter at once. key=value and Enter: only these. !key=value and Enter: all but these." value={text} onInput={(e) => setText(e.currentTarget.value)}
         onKeyDown={(e) => { const t = e.currentTarget.value; if (e.key === "Enter" && t.includes("=")) { const no = t.startsWith("!") || t.startsWith("-"); withQuery({ q: null, [no ? "not" : "label"]: [...query.value.getAll(no ? "not" : "label"), no ? t.slice(1) : t] }); setText("") } }} />
       <div class="chips" role="group" aria-label="Tiers: press once for only this one, twice to leave it out">
         {values.map((v) => <button type="button" key={v} class={`chip t${look(v)}${is(filter.not, v) ? " not" : ""}`} aria-pressed={is(filter.only, v) || is(filter.not, v)} aria-label={`${v}${is(filter.only, v) ? ", only this" : is(filter.not, v) ? ", left out" : ""}`} title="Once: only this tier. Twice: all but this. A third time: as before." onClick={() => cycle(v)}><i aria-hidden="true" />{v}</button>)}
@@ -143,7 +143,7 @@ function place(host: Node, isOpen: (n: Node) => boolean, width: number): { all: 
   // The columns that there are share the width, the last ones most of it.
   const shares: [Kind, number][] = [["host", 0.5], ["parent", 1], ...(hasGroups ? [["group", 1.3] as [Kind, number]] : []), ["segment", 1.5], ...(hasNetworks ? [["network", 2.6] as [Kind, number]] : []), ...(hasEndpoints ? [["endpoint", 1.7] as [Kind, number]] : [])];
   const total = shares.reduce((sum, [, share]) => sum + share, 0);
-  const gap = 26;
+  const gap = root.descendants().some((d) => d.data.network?.reaches.every_vlan_of) ? 48 : 26;
   const unit = Math.min(hasNetworks ? 250 : 330, (width - gap * (shares.length - 1) - 2) / total);
   const columns = new Map<Kind, { x: number; width: number }>();
   let x = 1;
@@ -220,7 +220,7 @@ function reached(host: Node, all: Placed[]): [Placed, Placed][] {
   const walk = (n: Node, above: Placed) => {
     const here = placed.get(n) ?? above;
     if (n.kind === "segment" && n.parent?.segment) segments.set(n.parent.segment, here);
-    if (n.network?.reaches.segments.length) from.push([here, n.network.reaches.segments]);
+    if (n.network?.reaches.every_vlan_of) from.push([here, n.network.reaches.segments]);
     n.children.forEach((c) => walk(c, here));
   };
   const root = placed.get(host);
@@ -282,7 +282,7 @@ function drawBox({ placed: { node: n, x, y, width, level, isOpen }, room, tabInd
   const isTwisty = canToggle(n);
   const tier = n.tiers.size === 1 && n.kind !== "host" ? [...n.tiers.keys()][0]! : null;
   const shield = n.parent?.shield && (n.kind === "segment" || (n.kind === "parent" && !n.children.length)) ? n.parent.shield : null;
-  const counts = n.kind === "host" || n.kind === "endpoint" || n.kind === "more" ? "" : n.kind === "network" ? String(n.endpoints || "") : isOpen ? "" : `${n.networks} ${n.networks === 1 ? "network" : "networks"}${n.endpoints ? ` · ${plural(n.endpoints, "endpoint")}` : ""}`;
+  const counts = n.kind === "host" || n.kind === "endpoint" || n.kind === "more" || (n.kind === "parent" && !n.networks) ? "" : n.kind === "network" ? String(n.endpoints || "") : isOpen ? "" : `${n.networks} ${n.networks === 1 ? "network" : "networks"}${n.endpoints ? ` · ${plural(n.endpoints, "endpoint")}` : ""}`;
   const dots = n.kind === "network" && width > 330 ? Math.min(n.endpoints, Math.floor((width * 0.3) / 6) * 2) : 0;
   const dotsWidth = Math.ceil(dots / 2) * 6;
   let right = x + width - 8;

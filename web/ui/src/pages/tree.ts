@@ -38,7 +38,8 @@ function wrongWith(n: Network): string[] {
   if (n.state === "degraded") wrong.push(`degraded: ${n.why ?? "unknown"}`);
   if (n.endpoints_failed) wrong.push(`${n.endpoints_failed} of its endpoints failed`);
   if (n.reaches.every_vlan_of) wrong.push(`reaches every VLAN of ${n.reaches.every_vlan_of}`);
-  else if (n.reaches.segments.length) wrong.push(`reaches ${n.reaches.segments.join(", ")}`);
+  // Who cannot send beyond the segment is on the other end.
+  else if (n.reaches.segments.length) wrong.push(`reached from ${n.reaches.segments.join(", ")}`);
   return wrong;
 }
 function wrongWithParent(p: Parent): string[] {

@@ -24,7 +24,7 @@ export function CreateNetwork() {
   const subnets = q.getAll("subnet");
   const body = some({
     name: value("name"), parent: value("internal") ? "" : value("parent"), mode: value("mode"), flag: value("flag"), internal: value("internal") ? true : undefined,
-    ipv6: value("ipv6") ? true : undefined, mtu: value("mtu") ? Number(value("mtu")) : undefined, gateway: value("gateway"), shield: value("shield"),
+    ipv6: value("ipv6") ? true : undefined, accept_ra: value("accept_ra") ? true : undefined, mtu: value("mtu") ? Number(value("mtu")) : undefined, gateway: value("gateway"), shield: value("shield"),
     subnets: subnets.filter(Boolean).map((cidr, i) => some({ cidr, ip_range: i === 0 ? value("ip_range") : "", reserved: i === 0 ? reserved(value("reserved")) : {} })),
     labels: labelsIn(q.getAll("label")),
   });
@@ -32,7 +32,7 @@ export function CreateNetwork() {
   const isBegun = Object.keys(body).length > 0;
   const dry = useDryRun(body.name ? asked : null);
   const { busy, problem, run } = useDo();
-  const [isMore, setMore] = useState(["mode", "flag", "mtu", "gateway", "ip_range", "reserved", "shield", "ipv6"].some((k) => value(k)));
+  const [isMore, setMore] = useState(["mode", "flag", "mtu", "gateway", "ip_range", "reserved", "shield", "ipv6", "accept_ra"].some((k) => value(k)));
   const faults: Fault[] = [...(dry.problem?.faults ?? []), ...(problem?.faults ?? [])];
   const isDenied = dry.run?.decision.verdict === "denied";
   const create = () => run(async () => {
@@ -44,11 +44,11 @@ export function CreateNetwork() {
   return (
     <>
       <Head title="New network" above={<><Link to="/networks">Networks</Link> /</>} asked={asked}
-        command={command("network", "create", value("name") || "NAME", ...flags("--parent", [body.parent ?? ""].filter(Boolean)), ...flags("--subnet", subnets.filter(Boolean)), ...flags("--mode", [value("mode")].filter(Boolean)), ...flags("--flag", [value("flag")].filter(Boolean)), ...flags("--mtu", [value("mtu")].filter(Boolean)), ...flags("--gateway", [value("gateway")].filter(Boolean)), ...flags("--ip-range", [value("ip_range")].filter(Boolean)), ...flags("--reserve", wordsOf(reserved(value("reserved")))), value("internal") && "--internal", value("ipv6") && "--ipv6", value("shield") === "off" && "--no-shield", ...labelFlags(body.labels), ...flags("--reason", [value("reason")].filter(Boolean)))} />
+        command={command("network", "create", value("name") || "NAME", ...flags("--parent", [body.parent ?? ""].filter(Boolean)), ...flags("--subnet", subnets.filter(Boolean)), ...flags("--mode", [value("mode")].filter(Boolean)), ...flags("--flag", [value("flag")].filter(Boolean)), ...flags("--mtu", [value("mtu")].filter(Boolean)), ...flags("--gateway", [value("gateway")].filter(Boolean)), ...flags("--ip-range", [value("ip_range")].filter(Boolean)), ...flags("--reserve", wordsOf(reserved(value("reserved")))), value("internal") && "--internal", value("ipv6") && "--ipv6", value("accept_ra") && "--accept-ra", value("shield") === "off" && "--no-shield", ...labelFlags(body.labels), ...flags("--reason", [value("reason")].filter(Boolean)))} />
       <div class="two">
         <form class="card" onSubmit={(e) => { e.preventDefault(); void create() }}>
           <Text label="Name" required value={value("name")} set={(name) => withQuery({ name })} faults={faultsAt(faults, "name")} hint="1 to 63 of A–Z a–z 0–9 _ . -" placeholder="cards" autoFocus />
-          <ParentPicker value={value("parent")} set={(parent) => withQuery({ parent, internal: null })} internal={!!value("internal")} setInternal={(on) => withQuery({ internal: on ? "1" : null })} faults={faultsAt(faults, "parent")} tier={tierOf(labelsIn(q.getAll("label")))} />
+          <ParentPicker value={value("parent")} set={(parent) => withQuery({ parent, internal: null })} internal={!!value("internal")} setInternal={(on) => withQuery({ internal: on ? "1" : null })} faults={faultsAt(faults, "parent")} tier={tierOf(labelsIn(q.getAll("label")))} isShielded={value("shield") !== "off"} />
           <LabelsField label="Labels" labels={labelsIn(q.getAll("label"))} set={(labels) => withQuery({ label: wordsOf(labels) })} faults={faults.filter((f) => f.field.startsWith("labels"))} hint="key=value; the label tier decides whom it may share a segment with" />
           {(subnets.length ? subnets : [""]).map((cidr, i) => (
             <div class="row" key={i}>
@@ -66,6 +66,7 @@ export function CreateNetwork() {
               <Text label="Hand out from" value={value("ip_range")} set={(ip_range) => withQuery({ ip_range })} hint="A part of the first subnet" placeholder="192.168.40.128/25" class="mono" />
               <Text label="Reserved" value={value("reserved")} set={(r) => withQuery({ reserved: r })} hint="what=address, several with spaces" placeholder="router=192.168.40.5" class="mono" />
               <Choice label="Shield" value={value("shield")} set={(shield) => withQuery({ shield })} faults={faultsAt(faults, "shield")} hint="Keeps workloads out of the parent's VLANs." of={[["", "on (default)"], "off"]} />
+              <Check label="Accept router advertisements" value={!!value("accept_ra")} set={(on) => withQuery({ accept_ra: on ? "1" : null })} hint="Any neighbour may send these." />
               <Check label="IPv6 from the pools" value={!!value("ipv6")} set={(on) => withQuery({ ipv6: on ? "1" : null })} />
             </div>
           </details>
@@ -80,11 +81,13 @@ export function CreateNetwork() {
 }
 
 /** Links of the host that could carry it, with what is true of them now. */
-function ParentPicker({ value, set, internal, setInternal, faults, tier }: { value: string; set: (parent: string) => void; internal: boolean; setInternal: (on: boolean) => void; faults: Fault[]; tier: string }) {
+function ParentPicker({ value, set, internal, setInternal, faults, tier, isShielded }: { value: string; set: (parent: string) => void; internal: boolean; setInternal: (on: boolean) => void; faults: Fault[]; tier: string; isShielded: boolean }) {
   const usable = (parents.value ?? []).filter((p) => p.state !== "unfit" && p.kind !== "dummy");
   const bases = usable.filter((p) => p.vlan === null);
   const [base, tag] = value.includes(".") ? [value.slice(0, value.lastIndexOf(".")), value.slice(value.lastIndexOf(".") + 1)] : [value, ""];
   const chosen = usable.find((p) => p.link === value) ?? usable.find((p) => p.link === base);
+  // Of a link that is no parent yet, as it will be made.
+  const isUp = chosen?.id ? chosen.shield?.state === "up" : isShielded;
   const there = (networks.value ?? []).filter((n) => chosen && usable.some((p) => p.link === value && p.id === n.parent.id));
   const tiersThere = [...new Set(there.map((n) => tierOf(n.labels)))];
   const others = (networks.value ?? []).filter((n) => n.parent.vlan !== null && usable.some((p) => p.id === n.parent.id && p.base === base));
@@ -103,7 +106,7 @@ function ParentPicker({ value, set, internal, setInternal, faults, tier }: { val
           {chosen.link === value && chosen.mode && <li>in use as <b>{chosen.mode}</b> {chosen.flag}, by {chosen.networks.length} network{chosen.networks.length === 1 ? "" : "s"}: another mode is refused</li>}
           {chosen.link !== value && <li>{value} is not there yet: it is made, and removed with its last network</li>}
           {tiersThere.length > 0 && <li>shared with {tiersThere.map((t) => <Tier key={t} name={t} />)}{tiersThere.some((t) => t !== tier) && <> – <b>another tier than {tier}</b></>}</li>}
-          {!tag && others.length > 0 && <li class={chosen.shield?.state === "up" ? "" : "bad"}>untagged on a trunk that carries {others.length} network{others.length === 1 ? "" : "s"} on VLANs: {chosen.shield?.state === "up" || !chosen.id ? "its shield keeps workloads from sending into them" : "without a shield its workloads could send into all of them"}</li>}
+          {!tag && others.length > 0 && <li class={isUp ? "" : "bad"}>untagged on a trunk that carries {others.length} network{others.length === 1 ? "" : "s"} on VLANs: {isUp ? "its shield keeps workloads from sending into them" : "without a shield its workloads could send into all of them"}</li>}
         </ul>
       )}
     </fieldset>
