@@ -74,14 +74,24 @@ test("500 networks and 10,000 endpoints: folded to what can be read, and drawn a
   });
   await page.route("**/ui/v1/networks?*", (route) => route.fulfill({ json: { items: many, next: null } }));
   await page.route("**/ui/v1/parents?*", (route) => route.fulfill({ json: { items: [parents.find((p) => p.link === "eth0"), ...vlans], next: null } }));
-  for (const [what, query, rows] of [["as fits", "", 20], ["all unfolded", "?unfold=all", 500]]) {
+  // When the first rows are there and painted, and when all of them are.
+  await page.addInitScript(() => {
+    const look = () => {
+      const rows = document.querySelectorAll("[role=treeitem]").length;
+      const wanted = location.search.includes("unfold=all") ? 627 : 8;
+      if (rows >= 8) globalThis.first ??= performance.now();
+      if (rows >= wanted && document.querySelector(".summary")?.textContent.includes("10,000 endpoints")) globalThis.whole = performance.now();
+      else requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+  });
+  for (const [what, query] of [["as fits", ""], ["all unfolded", "?unfold=all"]]) {
     await page.goto("about:blank");
     await page.goto(`${site}/ui/${query}`);
-    await page.waitForFunction((rows) => document.querySelectorAll("[role=treeitem]").length >= rows && document.querySelector(".summary")?.textContent.includes("10,000 endpoints"), Math.min(rows, 8));
-    const took = await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now())))));
-    const answered = await page.evaluate(() => Math.max(...performance.getEntriesByType("resource").filter((e) => /v1\/(networks|parents|events)/.test(e.name)).map((e) => e.responseEnd)));
+    await page.waitForFunction(() => globalThis.whole);
+    const [first, whole] = await page.evaluate(() => [globalThis.first, globalThis.whole].map(Math.round));
     const nodes = await page.getByRole("treeitem").count();
-    console.log(`  topology of 500 networks and 10,000 endpoints, ${what}: drawn ${Math.round(took - answered)} ms after the last answer, ${Math.round(took)} ms after the beginning of the load (${nodes} nodes)`);
+    console.log(`  topology of 500 networks and 10,000 endpoints, ${what}: the first rows ${first} ms after the beginning of the load, all ${nodes} nodes after ${whole} ms`);
     if (!query) { ok(nodes <= 44, `${nodes} rows are too many to read`); await picture(page, "topology-500") } else ok(nodes >= 625, `${nodes}`);
   }
 });

@@ -16,6 +16,7 @@ import { type Filter, type Kind, type Node, type Past, type Unfold, fits, fold, 
 
 const rowHeight = 36;
 const boxHeight = 28;
+const rowsAtOnce = 120;
 const pair = (text: string): [string, string] => { const i = text.indexOf("="); return i < 0 ? [text, ""] : [text.slice(0, i), text.slice(i + 1)] };
 
 export function Topology() {
@@ -197,14 +198,22 @@ function Picture({ host, isOpen, toggle }: { host: Node; isOpen: (n: Node) => bo
     if (act[e.key]) { e.preventDefault(); act[e.key]!() }
   };
   const reaches = useMemo(() => reached(host, all), [host, all]);
+  // Hundreds of rows are drawn a few screens at a time, so that the first is there at once.
+  const [drawn, setDrawn] = useState(rowsAtOnce);
+  useEffect(() => {
+    if (drawn >= all.length) return;
+    const next = requestAnimationFrame(() => setDrawn(drawn + rowsAtOnce));
+    return () => cancelAnimationFrame(next);
+  }, [drawn, all.length]);
+  const rows = drawn < all.length ? all.slice(0, drawn) : all;
   const isNarrow = width < 720;
   return (
     <div class="picture" ref={ref}>
       {width > 0 && (
         <svg ref={svg} width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="tree" aria-label="Host, parents, segments, networks and endpoints" onKeyDown={onKeyDown} onClick={onClick} onFocusCapture={(e) => { const id = idAt(e); if (id) setFocused(id) }}>
           <Patterns />
-          <g class="links" aria-hidden="true">{all.map((p) => p.from && <path key={p.node.id} d={isNarrow ? `M${p.from.x + 6} ${p.from.y + boxHeight / 2}V${p.y}H${p.x}` : curve(p.from.x + p.from.width, p.from.y, p.x, p.y)} />)}</g>
-          {all.map((p) => <Box key={p.node.id} placed={p} room={width - p.x - p.width - 16} tabIndex={p.node.id === current ? 0 : -1} />)}
+          <g class="links" aria-hidden="true">{rows.map((p) => p.from && <path key={p.node.id} d={isNarrow ? `M${p.from.x + 6} ${p.from.y + boxHeight / 2}V${p.y}H${p.x}` : curve(p.from.x + p.from.width, p.from.y, p.x, p.y)} />)}</g>
+          {rows.map((p) => <Box key={p.node.id} placed={p} room={width - p.x - p.width - 16} tabIndex={p.node.id === current ? 0 : -1} />)}
           <g class="reaches" aria-hidden="true">{reaches.map(([a, b]) => <path key={a.node.id + b.node.id} marker-end="url(#arrow)" d={a.x > b.x + b.width ? `M${a.x + 2} ${a.y + 8}C${a.x - 34} ${a.y + 8} ${b.x + b.width + 30} ${b.y + 8} ${b.x + b.width + 3} ${b.y + 8}` : `M${a.x + a.width} ${a.y + 8}C${a.x + a.width + 44} ${a.y + 8} ${b.x + b.width + 44} ${b.y + 8} ${b.x + b.width + 3} ${b.y + 8}`} />)}</g>
         </svg>
       )}
