@@ -5,7 +5,7 @@ import { recent } from "./live";
 import type { Event } from "./types";
 
 const within = 3_600_000;
-export const isDrift = (e: Event): boolean => /^(parent|endpoint|network)\.(drifted|healed|lost|back|failed|renamed|released)$/.test(e.kind);
+export const isDrift = (e: Event): boolean => /^(parent|endpoint|network|removal)\.(drifted|healed|lost|back|failed|renamed|released)$/.test(e.kind);
 
 /** Of the last hour, newest first. */
 export const drift = computed(() => { const from = Date.now() - within; return recent.value.filter((e) => isDrift(e) && Date.parse(e.at) > from) });
