@@ -523,18 +523,17 @@ impl State {
     /// `is_shielded` tells of the parents on record.
     pub fn reached(&self, segment: &Segment, mode: Mode, shielded: bool, is_shielded: impl Fn(&Parent) -> bool) -> Vec<Segment> {
         let Fabric::Wired(_) = &segment.fabric else { return Vec::new() };
-        let mut out = Vec::new();
-        for other in self.parents_on.keys().filter(|s| s.fabric == segment.fabric && *s != segment) {
-            let outwards = reach(segment, mode, shielded) != Reach::None;
-            let inwards = self.parents_on.get(other).into_iter().flatten().filter_map(|p| self.parents.get(p)).any(|p| {
-                let used = self.networks_of.get(&p.id).is_some_and(|n| !n.is_empty());
-                used && reach(other, p.mode, is_shielded(p)) != Reach::None
-            });
-            if outwards || inwards {
-                out.push(other.clone());
-            }
+        if reach(segment, mode, shielded) != Reach::None {
+            return self.parents_on.keys().filter(|s| s.fabric == segment.fabric && *s != segment).cloned().collect();
         }
-        out
+        // What reaches others is untagged, so there is one segment that could reach this one, however many there are.
+        let untagged = Segment { fabric: segment.fabric.clone(), vlan: None };
+        let inwards = untagged != *segment
+            && self.parents_on.get(&untagged).into_iter().flatten().filter_map(|p| self.parents.get(p)).any(|p| {
+                let used = self.networks_of.get(&p.id).is_some_and(|n| !n.is_empty());
+                used && reach(&untagged, p.mode, is_shielded(p)) != Reach::None
+            });
+        if inwards { vec![untagged] } else { Vec::new() }
     }
     /// Whether all networks of a parent want its shield.
     pub fn shield_wanted(&self, parent: ParentId) -> bool {
