@@ -13,7 +13,8 @@ const DEADLINE_MS: u64 = 60_000;
 
 /// A judge with the limits that a daemon has where nothing is configured. What it compiles is kept in the user's cache folder.
 pub fn judge() -> Result<WasmJudge, String> {
-    let limits = Limits { calls_at_once: 1, deadline_ms: DEADLINE_MS, deadline_admission_ms: DEADLINE_MS, ..Limits::default() };
+    let limits =
+        Limits { calls_at_once: 1, warm_slots: 1, deadline_ms: DEADLINE_MS, deadline_admission_ms: DEADLINE_MS, ..Limits::default() };
     let judge = WasmJudge::new(limits).map_err(|e| e.to_string())?;
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let caches = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute()).or_else(home);

@@ -2,7 +2,7 @@
 //!
 //! All functions here are pure: they look at the bytes and nothing else, so that they can run in a child process.
 
-use crate::bindings::{PolicyPre, contract};
+use crate::bindings::contract;
 use crate::convert;
 use crate::limits::{Limits, answer};
 use crate::schema;
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use wasmparser::{Encoding, Parser, Payload};
 use wasmtime::Engine;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Component;
 use wit_component::{ComponentEncoder, DecodedWasm};
 use wit_parser::{Resolve, TypeDefKind, WorldId, WorldItem};
 
@@ -28,6 +28,11 @@ const VERSION: &str = "1.0.0";
 const WASI: &str = "wasi:";
 /// Most names that a message lists.
 const NAMES_MAX: usize = 8;
+
+/// The name of what a policy exports, whole.
+pub(crate) fn interface() -> String {
+    format!("{INTERFACE}@{VERSION}")
+}
 
 /// Why a module is not admitted. Display says what is wrong and, where that is known, what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -167,18 +172,6 @@ pub(crate) fn code(component: &Component) -> Result<Vec<u8>, NotAdmitted> {
     component.serialize().map_err(|e| NotAdmitted::CompilerFailed(format!("{e:#}")))
 }
 
-/// Looks its exports up, and gives it the imports that are types only.
-pub(crate) fn link<T: Send + 'static>(component: &Component) -> Result<PolicyPre<T>, NotAdmitted> {
-    let engine = component.engine();
-    let mut linker = Linker::<T>::new(engine);
-    // Types need no definition, but the interface that they are in must be there.
-    for (name, _) in component.component_type().imports(engine) {
-        linker.instance(name).map_err(|e| NotAdmitted::WrongTypes(format!("{e:#}")))?;
-    }
-    let pre = linker.instantiate_pre(component).map_err(|e| NotAdmitted::WrongTypes(format!("{e:#}")))?;
-    PolicyPre::new(pre).map_err(|e| NotAdmitted::WrongTypes(format!("{e:#}")))
-}
-
 /// Runs what may panic in other people's code on a stranger's bytes.
 fn guarded<T>(work: impl FnOnce() -> Result<T, NotAdmitted>) -> Result<T, NotAdmitted> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
@@ -262,7 +255,7 @@ fn speaks_contract(resolve: &Resolve, world: WorldId) -> Result<(), NotAdmitted>
         return Err(NotAdmitted::Imports(imports));
     }
     let exports: Vec<String> = world.exports.keys().map(|k| resolve.name_world_key(k)).collect();
-    if exports.iter().any(|e| *e == format!("{INTERFACE}@{VERSION}")) {
+    if exports.iter().any(|e| *e == interface()) {
         return Ok(());
     }
     let other = exports.iter().find_map(|e| e.strip_prefix(INTERFACE)).map(|rest| rest.trim_start_matches('@').to_owned());

@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     fn engine() -> Engine {
-        let limits = crate::Limits { calls_at_once: 1, ..crate::Limits::default() };
+        let limits = crate::Limits { calls_at_once: 1, warm_slots: 1, ..crate::Limits::default() };
         crate::engine::new(&limits, &crate::engine::Shape::small(&limits)).unwrap()
     }
 

@@ -178,7 +178,7 @@ pub fn child_main() -> ExitCode {
     let done = read::<Asked>(BufReader::new(io::stdin().lock())).map_err(|e| e.to_string()).and_then(|(asked, bytes)| {
         let confined = confined.within(&asked.limits)?;
         // One at a time: it is all that comes.
-        let limits = Limits { calls_at_once: 1, large_calls_at_once: 1, ..asked.limits };
+        let limits = Limits { calls_at_once: 1, warm_slots: 1, large_calls_at_once: 1, ..asked.limits };
         let runner = Runner::new(limits).map_err(|e| e.to_string())?;
         let (outcome, code) = prepare::work(&runner, &asked.job, &bytes);
         write(&mut io::stdout().lock(), &Answer { confined, outcome }, &code).map_err(|e| e.to_string())

@@ -3,6 +3,7 @@
 use crate::bindings::contract as wit;
 use bulkhead_core::host::Mode;
 use bulkhead_core::policy as core;
+use bumpalo::Bump;
 
 fn operation(operation: core::Operation) -> wit::Operation {
     match operation {
@@ -15,85 +16,87 @@ fn operation(operation: core::Operation) -> wit::Operation {
     }
 }
 
-fn labels(labels: &[core::Label]) -> Vec<wit::Label> {
-    let label = |l: &core::Label| wit::Label {
-        key: l.key.clone(),
-        value: l.value.clone(),
+fn labels<'a>(lists: &'a Bump, labels: &'a [core::Label]) -> &'a [wit::Label<'a>] {
+    lists.alloc_slice_fill_iter(labels.iter().map(|l| wit::Label {
+        key: &l.key,
+        value: &l.value,
         provenance: match l.provenance {
             core::Provenance::Asserted => wit::Provenance::Asserted,
             core::Provenance::Runtime => wit::Provenance::Runtime,
             core::Provenance::Unknown => wit::Provenance::Unknown,
         },
-    };
-    labels.iter().map(label).collect()
+    }))
 }
 
-fn network(network: &core::NetworkView) -> wit::Network {
-    let subnet = |s: &core::SubnetView| wit::Subnet { cidr: s.cidr.clone(), gateway: s.gateway.clone(), ip_range: s.ip_range.clone() };
+fn texts<'a>(lists: &'a Bump, texts: &'a [String]) -> &'a [&'a str] {
+    lists.alloc_slice_fill_iter(texts.iter().map(String::as_str))
+}
+
+fn network<'a>(lists: &'a Bump, network: &'a core::NetworkView) -> wit::Network<'a> {
+    let subnet = |s: &'a core::SubnetView| wit::Subnet { cidr: &s.cidr, gateway: s.gateway.as_deref(), ip_range: s.ip_range.as_deref() };
     wit::Network {
-        name: network.name.clone(),
+        name: &network.name,
         mode: match network.mode {
             Mode::L2 => wit::Mode::L2,
             Mode::L3 => wit::Mode::L3,
             Mode::L3s => wit::Mode::L3s,
         },
-        parent: network.parent.clone(),
-        fabric: network.fabric.clone(),
+        parent: network.parent.as_deref(),
+        fabric: network.fabric.as_deref(),
         vlan: network.vlan,
         internal: network.internal,
-        subnets: network.subnets.iter().map(subnet).collect(),
-        labels: labels(&network.labels),
+        subnets: lists.alloc_slice_fill_iter(network.subnets.iter().map(subnet)),
+        labels: labels(lists, &network.labels),
         endpoints: network.endpoints,
-        facts: labels(&network.facts),
+        facts: labels(lists, &network.facts),
     }
 }
 
-fn groups(groups: &[core::Group]) -> Vec<wit::Group> {
-    let group = |g: &core::Group| wit::Group {
-        network_labels: labels(&g.network_labels),
-        workload_labels: labels(&g.workload_labels),
+fn groups<'a>(lists: &'a Bump, groups: &'a [core::Group]) -> &'a [wit::Group<'a>] {
+    lists.alloc_slice_fill_iter(groups.iter().map(|g| wit::Group {
+        network_labels: labels(lists, &g.network_labels),
+        workload_labels: labels(lists, &g.workload_labels),
         networks: g.networks,
         endpoints: g.endpoints,
-        examples: g.examples.clone(),
-    };
-    groups.iter().map(group).collect()
+        examples: texts(lists, &g.examples),
+    }))
 }
 
-fn workload(workload: &core::WorkloadView) -> wit::Workload {
+fn workload<'a>(lists: &'a Bump, workload: &'a core::WorkloadView) -> wit::Workload<'a> {
     wit::Workload {
-        id: workload.id.clone(),
-        name: workload.name.clone(),
-        labels: labels(&workload.labels),
-        capabilities: workload.capabilities.clone(),
-        attached: groups(&workload.attached),
-        facts: labels(&workload.facts),
+        id: &workload.id,
+        name: &workload.name,
+        labels: labels(lists, &workload.labels),
+        capabilities: workload.capabilities.as_deref().map(|c| texts(lists, c)),
+        attached: groups(lists, &workload.attached),
+        facts: labels(lists, &workload.facts),
     }
 }
 
-/// The question as the contract puts it.
-pub(crate) fn request(question: &core::Question) -> wit::Request {
+/// The question as the contract puts it. Its texts are the question's own; its lists live in `lists`.
+pub(crate) fn request<'a>(lists: &'a Bump, question: &'a core::Question) -> wit::Request<'a> {
     wit::Request {
         operation: operation(question.operation),
         caller: wit::Caller {
-            name: question.caller.name.clone(),
-            groups: question.caller.groups.clone(),
-            door: question.caller.door.clone(),
+            name: &question.caller.name,
+            groups: texts(lists, &question.caller.groups),
+            door: &question.caller.door,
             networks: question.caller.networks,
         },
         change: wit::Change {
-            reason: question.change.reason.clone(),
-            ticket: question.change.ticket.clone(),
-            approved_by: question.change.approved_by.clone(),
+            reason: question.change.reason.as_deref(),
+            ticket: question.change.ticket.as_deref(),
+            approved_by: question.change.approved_by.as_deref(),
         },
-        network: network(&question.network),
-        network_before: question.network_before.as_ref().map(network),
-        workload: question.workload.as_ref().map(workload),
-        workload_before: question.workload_before.as_ref().map(workload),
-        addresses: question.addresses.clone(),
-        same_segment: groups(&question.same_segment),
-        reaches: groups(&question.reaches),
-        overlapping: groups(&question.overlapping),
-        facts: labels(&question.facts),
+        network: network(lists, &question.network),
+        network_before: question.network_before.as_ref().map(|n| network(lists, n)),
+        workload: question.workload.as_ref().map(|w| workload(lists, w)),
+        workload_before: question.workload_before.as_ref().map(|w| workload(lists, w)),
+        addresses: texts(lists, &question.addresses),
+        same_segment: groups(lists, &question.same_segment),
+        reaches: groups(lists, &question.reaches),
+        overlapping: groups(lists, &question.overlapping),
+        facts: labels(lists, &question.facts),
     }
 }
 

@@ -10,12 +10,12 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, Po
 pub enum NotStarted {
     /// wasmtime refused the configuration, or the pool's address space could not be reserved.
     #[error(
-        "cannot make WebAssembly ready for {calls} calls at once, which reserve {gib} GiB of address space: {cause}; \
-         lower calls_at_once or large_calls_at_once, or raise the limit on address space (ulimit -v)"
+        "cannot make WebAssembly ready for {slots} modules, which reserve {gib} GiB of address space: {cause}; \
+         lower warm_slots, calls_at_once or large_calls_at_once, or raise the limit on address space (ulimit -v)"
     )]
     Engine {
         /// How many.
-        calls: u32,
+        slots: u32,
         /// What they reserve.
         gib: u64,
         /// wasmtime's words.
@@ -56,22 +56,25 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::MULTI_MEMORY)
     .union(WasmFeatures::COMPONENT_MODEL);
 
-/// What one component may join, and how many run at a time.
+/// What one component may join, how many run at a time, and of how many the memory stays in place.
 pub(crate) struct Shape {
     core_instances: u32,
     memories: u32,
     tables: u32,
     pub(crate) at_once: u32,
+    slots: u32,
 }
 
 impl Shape {
     /// For what Rust and C make: one module, and two by which wit-component ties its functions to it.
     pub(crate) fn small(limits: &Limits) -> Self {
-        Self { core_instances: 4, memories: 1, tables: 4, at_once: count(limits.calls_at_once) }
+        let (at_once, slots) = (count(limits.calls_at_once), count(limits.calls_at_once.max(limits.warm_slots)));
+        Self { core_instances: 4, memories: 1, tables: 4, at_once, slots }
     }
     /// For what JavaScript and Python tools make: up to 38 modules were seen.
     pub(crate) fn large(limits: &Limits) -> Self {
-        Self { core_instances: 64, memories: 8, tables: 32, at_once: count(limits.large_calls_at_once) }
+        let at_once = count(limits.large_calls_at_once);
+        Self { core_instances: 64, memories: 8, tables: 32, at_once, slots: at_once }
     }
 }
 
@@ -79,12 +82,14 @@ impl Shape {
 /// mapped copy-on-write, of which the first 256 KiB stay resident.
 pub(crate) fn new(limits: &Limits, shape: &Shape) -> Result<Engine, NotStarted> {
     check(limits)?;
-    let &Shape { core_instances, memories, tables, at_once } = shape;
+    let &Shape { core_instances, memories, tables, slots, .. } = shape;
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(at_once)
-        .total_core_instances(at_once.saturating_mul(core_instances))
-        .total_memories(at_once.saturating_mul(memories))
-        .total_tables(at_once.saturating_mul(tables))
+    pool.total_component_instances(slots)
+        .total_core_instances(slots.saturating_mul(core_instances))
+        .total_memories(slots.saturating_mul(memories))
+        .total_tables(slots.saturating_mul(tables))
+        // A module finds the slot that it had before, while there is one for each: another's would have to be mapped anew.
+        .max_unused_warm_slots(slots.saturating_mul(memories))
         .max_core_instances_per_component(core_instances)
         .max_memories_per_component(memories)
         .max_tables_per_component(tables)
@@ -109,9 +114,9 @@ pub(crate) fn new(limits: &Limits, shape: &Shape) -> Result<Engine, NotStarted> 
         .wasm_features(FEATURES.complement(), false)
         .wasm_features(FEATURES, true);
     Engine::new(&config).map_err(|e| NotStarted::Engine {
-        calls: at_once,
+        slots,
         // Slots of 4 GiB, with guard pages between them.
-        gib: u64::from(at_once) * u64::from(memories) * 4,
+        gib: u64::from(slots) * u64::from(memories) * 4,
         cause: format!("{e:#}"),
     })
 }

@@ -5,6 +5,7 @@
 //! same fresh instance, with the same result: also the same fuel, as only `evaluate` is counted.
 
 use crate::admit::{self, NotAdmitted};
+use crate::linked::Linked;
 use crate::run::{Broke, Run};
 use crate::runner::Runner;
 use crate::settings::SettingsRefused;
@@ -35,13 +36,13 @@ pub(crate) fn freeze(runner: &Runner, component: &[u8], settings: &str) -> Resul
         Err(_) => return Ok(Frozen::No("its form is unknown to the freezer".into())),
     };
     let compile = |bytes: &[u8]| admit::compile(runner.engine(), bytes);
-    let pre = match compile(&instrumented).and_then(|compiled| admit::link(&compiled)) {
-        Ok(pre) => pre,
+    let linked = match compile(&instrumented).and_then(|compiled| Linked::new(&compiled)) {
+        Ok(linked) => linked,
         // The state of some modules cannot be read from outside within our limits.
         Err(why) => return Ok(Frozen::No(why.to_string())),
     };
     let mut snapshot = Err("nothing was frozen".to_owned());
-    let said = runner.call(&pre, runner.unhurried(), |mut run| {
+    let said = runner.call(&linked, runner.unhurried(), |mut run| {
         if let Err(violations) = run.configure(settings)? {
             return Ok(Err(SettingsRefused { violations }));
         }

@@ -1,33 +1,32 @@
 //! Puts questions to modules: a fresh instance for each, under limits, and an answer whatever the module does.
 
 use crate::admit::{self, NotAdmitted, digest};
-use crate::bindings::PolicyPre;
-use crate::cache::{Cache, Kept};
+use crate::cache::Cache;
 use crate::child::Child;
 use crate::convert;
 use crate::engine::{self, NotStarted};
 use crate::limits::Limits;
-use crate::loaded::{Loaded, Snapshot};
-use crate::prepare::{self, Job, Outcome};
-use crate::run::{Bounds, Broke, Run};
+use crate::loaded::Loaded;
+use crate::run::{Broke, Run};
 use crate::runner::Runner;
 use crate::settings::{self, SettingsRefused};
 use crate::time::Allowance;
-use crate::turns::Turns;
+use crate::workshop::Workshop;
 use bulkhead_core::evidence::{JudgedBy, Limit};
 use bulkhead_core::policy::{Description, Digest, Judge, Judged, Module, Opinion, Policy, Question};
+use bumpalo::Bump;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+/// What the lists of a usual question take, in bytes; others take more.
+const LISTS_BYTES: usize = 4096;
+
 /// Runs modules in wasmtime. Share it by reference or `Arc`: dry runs and the writer ask at the same time.
 pub struct WasmJudge {
     runner: Runner,
-    child: Option<Child>,
-    /// Of checks and compilations.
-    turns: Turns,
-    cache: Option<Cache>,
+    workshop: Workshop,
     modules: RwLock<HashMap<Digest, Slot>>,
     judged_by: Arc<JudgedBy>,
 }
@@ -49,21 +48,23 @@ impl fmt::Debug for WasmJudge {
 impl WasmJudge {
     /// Makes wasmtime ready. Reserves address space for [`Limits::calls_at_once`], and starts the thread that watches the time.
     pub fn new(limits: Limits) -> Result<Self, NotStarted> {
-        let turns = Turns::new(u32::try_from(limits.admissions_at_once).unwrap_or(u32::MAX));
         let judged_by = Arc::new(engine::judged_by(&limits));
-        Ok(Self { judged_by, runner: Runner::new(limits)?, child: None, turns, cache: None, modules: RwLock::default() })
+        let workshop = Workshop::new(&limits);
+        Ok(Self { runner: Runner::new(limits)?, workshop, modules: RwLock::default(), judged_by })
     }
 
     /// Keeps what is compiled, and finds it at the next start.
     #[must_use]
-    pub fn with_cache(self, cache: Cache) -> Self {
-        Self { cache: Some(cache), ..self }
+    pub fn with_cache(mut self, cache: Cache) -> Self {
+        self.workshop.cache = Some(cache);
+        self
     }
 
     /// Checks and compiles in processes of their own. Without it, a module that breaks the compiler breaks this process.
     #[must_use]
-    pub fn with_child(self, child: Child) -> Self {
-        Self { child: Some(child), ..self }
+    pub fn with_child(mut self, child: Child) -> Self {
+        self.workshop.child = Some(child);
+        self
     }
 
     /// The limits in force.
@@ -79,7 +80,7 @@ impl WasmJudge {
         let loaded = match self.ready(digest) {
             Some(loaded) => loaded,
             None => {
-                let loaded = Arc::new(self.prepare(digest, bytes)?);
+                let loaded = Arc::new(self.workshop.load(&self.runner, digest, bytes)?);
                 self.put(digest, Slot::Ready(Arc::clone(&loaded)));
                 loaded
             }
@@ -94,7 +95,8 @@ impl WasmJudge {
             return Ok(());
         }
         let found = admit::digest(bytes);
-        let loaded = if found == digest { self.prepare(digest, bytes) } else { Err(NotAdmitted::OtherBytes { expected: digest, found }) };
+        let other = || NotAdmitted::OtherBytes { expected: digest, found };
+        let loaded = if found == digest { self.workshop.load(&self.runner, digest, bytes) } else { Err(other()) };
         match loaded {
             Ok(loaded) => {
                 self.put(digest, Slot::Ready(Arc::new(loaded)));
@@ -111,9 +113,7 @@ impl WasmJudge {
     /// Forgets a module. Calls under way end as they would have.
     pub fn unload(&self, digest: Digest) {
         self.modules.write().unwrap_or_else(PoisonError::into_inner).remove(&digest);
-        if let Some(cache) = &self.cache {
-            cache.forget(self.runner.engine(), digest);
-        }
+        self.workshop.forget(&self.runner, digest);
     }
 
     /// Runs the module's `configure`, and asks what it looks at with these settings: the description to keep with the policy.
@@ -128,20 +128,17 @@ impl WasmJudge {
         if bytes as u64 > max {
             return Err(SettingsRefused::one(format!("the settings have {bytes} bytes"), &format!("at most {max}")));
         }
-        if let Some(frozen) = self.frozen(digest, &loaded, settings, &text)? {
+        if let Some(frozen) = self.workshop.freeze(&self.runner, digest, &loaded, settings)? {
             return Ok(Arc::clone(&frozen.description));
         }
-        let code = loaded.code().map_err(|e| SettingsRefused::of_module(&e.to_string()))?;
-        let (outcome, _) = self.work(Job::Configure(loaded.put(text)), &code).map_err(|e| SettingsRefused::unfinished(&e))?;
-        Ok(Arc::new(loaded.described(outcome)?))
+        self.workshop.configure(&self.runner, &loaded, text).map(Arc::new)
     }
 
     /// Makes ready what a policy on record needs beside its module: its settings, frozen. Where that fails, they are read at every
     /// judgement: slower, with the same result.
     pub fn load_settings(&self, policy: &Policy) {
         let Some(loaded) = self.ready(policy.module) else { return };
-        let text = settings::text(&policy.settings);
-        if let Err(why) = self.frozen(policy.module, &loaded, &policy.settings, &text) {
+        if let Err(why) = self.workshop.freeze(&self.runner, policy.module, &loaded, &policy.settings) {
             tracing::warn!(policy = %policy.name, %why, "the settings could not be frozen into memory; they are read at every judgement");
         }
     }
@@ -150,16 +147,12 @@ impl WasmJudge {
     /// policies need stays.
     pub fn tidy<'a>(&self, in_force: impl Iterator<Item = &'a Policy>) {
         let in_force: Vec<&Policy> = in_force.collect();
-        let max = self.limits().cache_bytes_max;
-        let all: Vec<Arc<Loaded>> = {
+        let all: Vec<(Digest, Arc<Loaded>)> = {
             let modules = self.modules.read().unwrap_or_else(PoisonError::into_inner);
-            modules.values().filter_map(|s| if let Slot::Ready(l) = s { Some(Arc::clone(l)) } else { None }).collect()
+            modules.iter().filter_map(|(d, s)| if let Slot::Ready(l) = s { Some((*d, Arc::clone(l))) } else { None }).collect()
         };
-        Loaded::drop_unused(&all, &in_force, max);
-        if let Some(cache) = &self.cache {
-            let keys = in_force.iter().flat_map(|p| [p.module, settings::key(p.module, &settings::text(&p.settings))]);
-            cache.trim(self.runner.engine(), &keys.collect(), max);
-        }
+        Loaded::drop_unused(&all, &in_force, self.limits().cache_bytes_max);
+        self.workshop.tidy(&self.runner, &in_force);
     }
 
     /// Whether a module can judge; else why not.
@@ -186,80 +179,14 @@ impl WasmJudge {
         self.modules.write().unwrap_or_else(PoisonError::into_inner).insert(digest, slot);
     }
 
-    fn prepare(&self, digest: Digest, bytes: &[u8]) -> Result<Loaded, NotAdmitted> {
-        // Before a process is started for it.
-        admit::check_size(bytes, self.limits())?;
-        let kept = self.kept(digest, || match self.work(Job::Admit, bytes) {
-            Ok((Outcome::Said(description), code)) => Ok(Kept { description, code }),
-            Ok((Outcome::NotAdmitted(why), _)) => Err(why),
-            Ok(_) => Err(NotAdmitted::Unfinished("gave another answer than was asked for".into())),
-            Err(why) => Err(NotAdmitted::Unfinished(why)),
-        })?;
-        let pre = self.open(&kept.code)?;
-        let source = (bytes.len() as u64 <= self.limits().freeze_bytes_max).then(|| Arc::from(bytes));
-        Ok(Loaded::new(pre, bytes.len() as u64, kept.description, source))
-    }
-
-    /// The module with these settings in memory, where its form and size allow it.
-    fn frozen(&self, digest: Digest, loaded: &Loaded, settings: &Value, text: &str) -> Result<Option<Arc<Snapshot>>, SettingsRefused> {
-        let there = loaded.frozen(settings);
-        let Some(source) = loaded.source().filter(|_| there.is_none()) else { return Ok(there) };
-        let kept = self.kept(settings::key(digest, text), || {
-            let (outcome, code) =
-                self.work(Job::Freeze(loaded.put(text.to_owned())), source).map_err(|e| Some(SettingsRefused::unfinished(&e)))?;
-            if let Outcome::NotFreezable(why) = outcome {
-                tracing::debug!(module = %digest, %why, "settings of this module are read at every judgement");
-                loaded.is_not_freezable();
-                return Err(None);
-            }
-            Ok(Kept { description: loaded.described(outcome).map_err(Some)?, code })
-        });
-        let kept = match kept {
-            Ok(kept) => kept,
-            Err(None) => return Ok(None),
-            Err(Some(refused)) => return Err(refused),
-        };
-        let pre = self.open(&kept.code).map_err(|e| SettingsRefused::of_module(&e.to_string()))?;
-        Ok(Some(loaded.keep_frozen(Snapshot::new(settings.clone(), pre, kept.description, kept.code.len() as u64))))
-    }
-
-    /// Found in the cache, or made and kept there.
-    fn kept<E>(&self, key: Digest, make: impl FnOnce() -> Result<Kept, E>) -> Result<Kept, E> {
-        let engine = self.runner.engine();
-        if let Some(found) = self.cache.as_ref().and_then(|c| c.find(engine, key)) {
-            return Ok(found);
-        }
-        let made = make()?;
-        if let Some(cache) = &self.cache {
-            cache.keep(engine, key, &made);
-        }
-        Ok(made)
-    }
-
-    /// In a process of its own, if there is one. The modules that came with this very program are no strangers, and a first start is
-    /// several times as fast without a process for each.
-    fn work(&self, job: Job, bytes: &[u8]) -> Result<(Outcome, Vec<u8>), String> {
-        let is_ours = crate::built_ins().iter().any(|b| b.bytes == bytes);
-        match &self.child {
-            Some(child) if !is_ours => child.work(&self.turns, self.limits(), job, bytes),
-            _ => Ok(prepare::work(&self.runner, &job, bytes)),
-        }
-    }
-
-    fn open(&self, code: &[u8]) -> Result<PolicyPre<Bounds>, NotAdmitted> {
-        // SAFETY: the code comes from `Component::serialize`: in this process, in a child that is this very program and answers over a
-        // pipe that nobody else has, or found by the cache, which vouches for it by a MAC over the very bytes.
-        let component = unsafe { self.runner.open(code) }.map_err(|e| NotAdmitted::Invalid(format!("{e:#}")))?;
-        admit::link(&component)
-    }
-
     /// Also the fuel of `evaluate`: what comes before it may have been done long ago.
     fn ask(&self, loaded: &Loaded, policy: &Policy, question: &Question, time: &mut Allowance) -> (Result<Opinion, Broke>, Used) {
         let frozen = loaded.frozen(&policy.settings);
-        let request = convert::request(question);
+        let lists = Bump::with_capacity(LISTS_BYTES);
+        let request = convert::request(&lists, question);
         let mut used = Used::default();
-        let pre = frozen.as_ref().map_or(&loaded.pre, |f| &f.pre);
-        let answer = self.runner.call(pre, *time, |mut run| {
+        let linked = frozen.as_ref().map_or(&loaded.linked, |f| &f.linked);
+        let answer = self.runner.call(linked, *time, |mut run| {
             if frozen.is_none() {
                 let configured = run.configure(&settings::text(&policy.settings));
                 (*time, used) = (run.time(), Used::of(&run));
@@ -319,7 +246,7 @@ impl Judge for WasmJudge {
         let &Limits { deadline_ms, decision_ms, large_call_ms, .. } = self.limits();
         let mut together = Allowance::of("a decision", decision_ms);
         let judge = |(policy, question): &(&Policy, Question)| {
-            if self.ready(policy.module).is_some_and(|loaded| self.runner.is_large(&loaded.pre)) {
+            if self.ready(policy.module).is_some_and(|loaded| self.runner.is_large(&loaded.linked)) {
                 let mut own = Allowance::of("a judgement in a large slot", large_call_ms.min(deadline_ms));
                 return together.without(|| self.judge_within(policy, question, &mut own).0);
             }

@@ -20,6 +20,7 @@ mod engine;
 mod freeze;
 mod judge;
 pub mod limits;
+mod linked;
 mod loaded;
 mod prepare;
 mod run;
@@ -28,6 +29,7 @@ mod schema;
 mod settings;
 mod time;
 mod turns;
+mod workshop;
 
 pub use admit::{NotAdmitted, digest};
 pub use builtin::{BuiltIn, built_ins};

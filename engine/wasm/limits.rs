@@ -80,7 +80,10 @@ limits! {
     stack_bytes_max = 512 << 10, 65_536 => 1 << 20;
     /// Judgements at the same time; more wait for their turn. Each reserves 4 GiB of address space.
     calls_at_once = 8, 1 => 1000;
-    /// The same of modules that join many, as JavaScript and Python make them. Each reserves 32 GiB of address space.
+    /// Modules whose memory stays in place between calls, at least as many as judge at the same time. A decision that asks more of them
+    /// than this maps each anew, which takes several times as long as the call itself. Each reserves 4 GiB of address space.
+    warm_slots = 64, 1 => 1000;
+    /// The same as calls_at_once of modules that join many, as JavaScript and Python make them. Each reserves 32 GiB of address space.
     large_calls_at_once = 2, 1 => 100;
     /// Size of a module up to which its settings are frozen into memory once, rather than read at every judgement, in bytes.
     freeze_bytes_max = 1 << 20, 0 => 1 << 30;

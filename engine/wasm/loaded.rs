@@ -1,18 +1,17 @@
 //! A module that is ready to judge, and what was frozen of it.
 
 use crate::admit::{self, NotAdmitted};
-use crate::bindings::PolicyPre;
+use crate::linked::Linked;
 use crate::prepare::{Outcome, Put};
-use crate::run::Bounds;
 use crate::settings::{SettingsRefused, same_text};
-use bulkhead_core::policy::{Description, Policy};
+use bulkhead_core::policy::{Description, Digest, Policy};
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// A module, compiled.
 pub(crate) struct Loaded {
-    pub(crate) pre: PolicyPre<Bounds>,
+    pub(crate) linked: Linked,
     /// Bytes as uploaded.
     pub(crate) size: u64,
     pub(crate) description: Arc<Description>,
@@ -25,7 +24,7 @@ pub(crate) struct Loaded {
 /// A module with settings in its memory.
 pub(crate) struct Snapshot {
     settings: Value,
-    pub(crate) pre: PolicyPre<Bounds>,
+    pub(crate) linked: Linked,
     pub(crate) description: Arc<Description>,
     /// Of its code, with the image of its memory.
     bytes: u64,
@@ -37,8 +36,8 @@ pub(crate) struct Snapshot {
 static USES: AtomicU64 = AtomicU64::new(0);
 
 impl Snapshot {
-    pub(crate) fn new(settings: Value, pre: PolicyPre<Bounds>, description: Description, bytes: u64) -> Self {
-        Self { settings, pre, description: Arc::new(description), bytes, used: AtomicU64::new(0) }
+    pub(crate) fn new(settings: Value, linked: Linked, description: Description, bytes: u64) -> Self {
+        Self { settings, linked, description: Arc::new(description), bytes, used: AtomicU64::new(0) }
     }
 
     fn touch(&self) {
@@ -47,9 +46,9 @@ impl Snapshot {
 }
 
 impl Loaded {
-    pub(crate) fn new(pre: PolicyPre<Bounds>, size: u64, description: Description, source: Option<Arc<[u8]>>) -> Self {
+    pub(crate) fn new(linked: Linked, size: u64, description: Description, source: Option<Arc<[u8]>>) -> Self {
         let (description, freezable) = (Arc::new(description), AtomicBool::new(source.is_some()));
-        Self { pre, size, description, source, freezable, frozen: RwLock::default() }
+        Self { linked, size, description, source, freezable, frozen: RwLock::default() }
     }
 
     /// Its bytes, if it may be frozen.
@@ -64,7 +63,7 @@ impl Loaded {
 
     /// Its compiled code.
     pub(crate) fn code(&self) -> Result<Vec<u8>, NotAdmitted> {
-        admit::code(self.pre.instance_pre().component())
+        admit::code(self.linked.component())
     }
 
     /// With these settings in memory, if it was frozen with them.
@@ -109,19 +108,19 @@ impl Loaded {
 
     /// Forgets what is frozen and was not used for longest, until all together have at most so many bytes; what policies in force
     /// need stays, and so does what came last: a policy is just being made of it.
-    pub(crate) fn drop_unused(all: &[Arc<Self>], in_force: &[&Policy], bytes_max: u64) {
-        let mut found: Vec<(Arc<Snapshot>, &Arc<Self>)> = Vec::new();
-        for loaded in all {
-            found.extend(loaded.frozen.read().unwrap_or_else(PoisonError::into_inner).iter().map(|f| (Arc::clone(f), loaded)));
+    pub(crate) fn drop_unused(all: &[(Digest, Arc<Self>)], in_force: &[&Policy], bytes_max: u64) {
+        let mut found: Vec<(Arc<Snapshot>, Digest, &Arc<Self>)> = Vec::new();
+        for (digest, loaded) in all {
+            found.extend(loaded.frozen.read().unwrap_or_else(PoisonError::into_inner).iter().map(|f| (Arc::clone(f), *digest, loaded)));
         }
-        let mut bytes: u64 = found.iter().map(|(f, _)| f.bytes).sum();
-        found.sort_by_key(|(f, _)| f.used.load(Relaxed));
+        let mut bytes: u64 = found.iter().map(|(f, ..)| f.bytes).sum();
+        found.sort_by_key(|(f, ..)| f.used.load(Relaxed));
         found.pop();
-        for (unused, loaded) in found {
+        for (unused, digest, loaded) in found {
             if bytes <= bytes_max {
                 break;
             }
-            if in_force.iter().any(|p| same_text(&p.settings, &unused.settings)) {
+            if in_force.iter().any(|p| p.module == digest && same_text(&p.settings, &unused.settings)) {
                 continue;
             }
             bytes -= unused.bytes;

@@ -4,6 +4,7 @@
 
 use crate::admit::{self, NotAdmitted};
 use crate::freeze::{self, Frozen};
+use crate::linked::Linked;
 use crate::run::Broke;
 use crate::runner::Runner;
 use crate::schema;
@@ -71,8 +72,8 @@ pub(crate) fn work(runner: &Runner, job: &Job, bytes: &[u8]) -> (Outcome, Vec<u8
 fn admit(runner: &Runner, bytes: &[u8]) -> Result<(Description, Vec<u8>), NotAdmitted> {
     let component = admit::component(bytes, &runner.limits)?;
     let compiled = admit::compile(runner.engine(), &component)?;
-    let pre = admit::link(&compiled)?;
-    let said = runner.call(&pre, runner.unhurried(), |mut run| run.describe());
+    let linked = Linked::new(&compiled)?;
+    let said = runner.call(&linked, runner.unhurried(), |mut run| run.describe());
     let said = said.map_err(|broke| match broke {
         Broke::Types(why) => NotAdmitted::WrongTypes(why),
         broke => NotAdmitted::Broke(broke.to_string()),
@@ -90,8 +91,8 @@ fn frozen(runner: &Runner, bytes: &[u8], settings: &str) -> Result<Frozen, Setti
 fn configure(runner: &Runner, code: &[u8], settings: &str) -> Result<Description, SettingsRefused> {
     // SAFETY: this daemon's own compiler made the code: the judge hands on what it holds itself ([`crate::judge`]).
     let compiled = unsafe { runner.open(code) }.map_err(|e| SettingsRefused::of_module(&format!("its code cannot be opened: {e:#}")))?;
-    let pre = admit::link(&compiled).map_err(|e| SettingsRefused::of_module(&e.to_string()))?;
-    let said = runner.call(&pre, runner.unhurried(), |mut run| {
+    let linked = Linked::new(&compiled).map_err(|e| SettingsRefused::of_module(&e.to_string()))?;
+    let said = runner.call(&linked, runner.unhurried(), |mut run| {
         Ok(match run.configure(settings)? {
             Ok(()) => Ok(run.describe()?),
             Err(violations) => Err(SettingsRefused { violations }),

@@ -1,15 +1,16 @@
 //! One instance at work, from its start to its answer, under limits.
 
-use crate::bindings::{Policy as Instance, PolicyPre, contract};
+use crate::bindings::contract;
 use crate::convert;
 use crate::engine::size;
 use crate::limits::{Limits, answer};
+use crate::linked::Linked;
 use crate::time::Allowance;
 use bulkhead_core::evidence::Limit;
 use bulkhead_core::policy::{Conclusion, Description, Opinion, Violation};
 use std::collections::HashSet;
-use wasmtime::component::{self, Lift};
-use wasmtime::{Engine, PoolConcurrencyLimitError, ResourceLimiter, Store, Trap, UpdateDeadline};
+use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower, TypedFunc};
+use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Store, Trap, UpdateDeadline};
 
 /// Why there is no answer. Display is for the module's author.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +38,9 @@ impl Broke {
 /// One instance at work.
 pub(crate) struct Run<'a> {
     store: Store<Bounds>,
-    instance: Option<(component::Instance, Instance)>,
+    /// From its start on.
+    instance: Option<Instance>,
+    linked: &'a Linked,
     limits: &'a Limits,
     /// What the call under way may use.
     fuel: u64,
@@ -45,9 +48,9 @@ pub(crate) struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// A fresh instance.
-    pub(crate) fn start(engine: &Engine, pre: &PolicyPre<Bounds>, limits: &'a Limits, time: Allowance) -> Result<Self, Broke> {
+    pub(crate) fn start(linked: &'a Linked, limits: &'a Limits, time: Allowance) -> Result<Self, Broke> {
         let bounds = Bounds { memory_bytes_max: size(limits.memory_bytes_max), memory_bytes: 0, refused: None, time };
-        let mut store = Store::new(engine, bounds);
+        let mut store = Store::new(linked.engine(), bounds);
         store.limiter(|bounds| bounds);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| {
@@ -56,24 +59,23 @@ impl<'a> Run<'a> {
             Ok(if time.is_over() { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(1) })
         });
         store.set_hostcall_fuel(size(limits.answer_bytes_max));
-        let mut run = Self { store, instance: None, limits, fuel: 0 };
+        let mut run = Self { store, instance: None, linked, limits, fuel: 0 };
         run.refuel(limits.fuel_admission);
-        let plain = pre.instance_pre().instantiate(&mut run.store);
-        let plain = plain.map_err(|e| run.cause("its start", &e))?;
-        let typed = Instance::new(&mut run.store, &plain).map_err(|e| Broke::Types(format!("{e:#}")))?;
-        run.instance = Some((plain, typed));
+        let instance = linked.instance.instantiate(&mut run.store);
+        run.instance = Some(instance.map_err(|e| run.cause("its start", &e))?);
         Ok(run)
     }
 
     pub(crate) fn describe(&mut self) -> Result<contract::Description, Broke> {
-        self.refuel(self.limits.fuel_admission);
-        self.export("describe", |store, judge| judge.call_describe(store))
+        // SAFETY: these are the types of the contract's `describe`.
+        unsafe { self.call("describe", &self.linked.describe, (), self.limits.fuel_admission) }
     }
 
     /// `Ok(Err)` where it refuses the settings.
     pub(crate) fn configure(&mut self, settings: &str) -> Result<Result<(), Vec<Violation>>, Broke> {
-        self.refuel(self.limits.fuel_admission);
-        let answer = self.export("configure", |store, judge| judge.call_configure(store, settings))?;
+        // SAFETY: these are the types of the contract's `configure`.
+        let answer: Result<(), Vec<contract::Violation>> =
+            unsafe { self.call("configure", &self.linked.configure, (settings,), self.limits.fuel_admission) }?;
         match answer {
             Ok(()) => Ok(Ok(())),
             Err(violations) if violations.is_empty() => Err(Broke::Ran("it refuses its settings without saying why".into())),
@@ -81,9 +83,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub(crate) fn evaluate(&mut self, request: &contract::Request, description: &Description) -> Result<Opinion, Broke> {
-        self.refuel(self.limits.fuel);
-        let opinion = convert::opinion(self.export("evaluate", |store, judge| judge.call_evaluate(store, request))?);
+    pub(crate) fn evaluate(&mut self, request: &contract::Request<'_>, description: &Description) -> Result<Opinion, Broke> {
+        // SAFETY: these are the types of the contract's `evaluate`.
+        let opinion: contract::Opinion = unsafe { self.call("evaluate", &self.linked.evaluate, (request,), self.limits.fuel) }?;
+        let opinion = convert::opinion(opinion);
         keeps_to_contract(&opinion, description).map_err(Broke::Ran)?;
         Ok(opinion)
     }
@@ -93,7 +96,7 @@ impl<'a> Run<'a> {
         self.refuel(self.limits.fuel_admission);
         // It is not lifted, but looked at where it is.
         self.store.set_hostcall_fuel(usize::MAX);
-        let (instance, _) = self.instance.as_ref().expect("a run begins with its instance");
+        let instance = self.instance();
         let missing = || Broke::Types(format!("{interface}#{function} is missing"));
         let (_, interface) = instance.get_export(&mut self.store, None, interface).ok_or_else(missing)?;
         let (_, index) = instance.get_export(&mut self.store, Some(&interface), function).ok_or_else(missing)?;
@@ -127,13 +130,27 @@ impl<'a> Run<'a> {
         self.store.set_fuel(fuel).expect("the engine counts fuel");
     }
 
-    fn export<R>(
-        &mut self,
-        name: &'static str,
-        call: impl FnOnce(&mut Store<Bounds>, &contract::Guest) -> wasmtime::Result<R>,
-    ) -> Result<R, Broke> {
-        let (_, instance) = self.instance.as_ref().expect("a run begins with its instance");
-        call(&mut self.store, instance.bulkhead_policy_judge()).map_err(|e| self.cause(name, &e))
+    fn instance(&self) -> Instance {
+        self.instance.expect("a run begins with its instance")
+    }
+
+    /// Calls one export, with so much fuel.
+    ///
+    /// # Safety
+    /// The contract has a function `export`, which is given `P` and gives `R`.
+    unsafe fn call<P, R>(&mut self, name: &str, export: &ComponentExportIndex, given: P, fuel: u64) -> Result<R, Broke>
+    where
+        P: ComponentNamedList + Lower,
+        R: Lift + 'static,
+    {
+        self.refuel(fuel);
+        let instance = self.instance();
+        self.linked.check_types(&mut self.store, &instance).map_err(|e| Broke::Types(format!("{e:#}")))?;
+        let function = instance.get_func(&mut self.store, export).ok_or_else(|| Broke::Types(format!("{name} is missing")))?;
+        // SAFETY: the contract's type of this export, as this function demands, and the component has the contract's types, as was just
+        // seen. It is what the bindings do that wasmtime generates.
+        let called = unsafe { TypedFunc::<P, (R,)>::new_unchecked(function) }.call(&mut self.store, given);
+        called.map(|(answer,)| answer).map_err(|e| self.cause(name, &e))
     }
 
     /// What stopped it, in words that its author can act on.

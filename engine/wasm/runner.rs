@@ -4,10 +4,10 @@
 //! JavaScript and Python tools make joins dozens of modules with several memories, and gets large ones, which are few, as each memory
 //! reserves 4 GiB of address space. Code is the same for both.
 
-use crate::bindings::PolicyPre;
 use crate::engine::{self, NotStarted, Shape};
 use crate::limits::Limits;
-use crate::run::{Bounds, Broke, Run};
+use crate::linked::Linked;
+use crate::run::{Broke, Run};
 use crate::time::{Allowance, Ticker};
 use crate::turns::Turns;
 use wasmtime::Engine;
@@ -60,20 +60,15 @@ impl Runner {
     }
 
     /// Whether it needs a large slot.
-    pub(crate) fn is_large(&self, pre: &PolicyPre<Bounds>) -> bool {
-        !Engine::same(pre.engine(), &self.small.engine)
+    pub(crate) fn is_large(&self, linked: &Linked) -> bool {
+        !Engine::same(linked.engine(), &self.small.engine)
     }
 
     /// A fresh instance does `work`, when its turn has come.
-    pub(crate) fn call<R>(
-        &self,
-        pre: &PolicyPre<Bounds>,
-        time: Allowance,
-        work: impl FnOnce(Run<'_>) -> Result<R, Broke>,
-    ) -> Result<R, Broke> {
-        let slots = if self.is_large(pre) { &self.large } else { &self.small };
+    pub(crate) fn call<R>(&self, linked: &Linked, time: Allowance, work: impl FnOnce(Run<'_>) -> Result<R, Broke>) -> Result<R, Broke> {
+        let slots = if self.is_large(linked) { &self.large } else { &self.small };
         let (_turn, _call) = (slots.turns.take(), self.ticker.during_a_call());
-        work(Run::start(&slots.engine, pre, &self.limits, time)?)
+        work(Run::start(linked, &self.limits, time)?)
     }
 
     /// Time for `describe` or `configure` where no request waits.

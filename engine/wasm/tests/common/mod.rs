@@ -16,7 +16,7 @@ pub fn judge() -> WasmJudge {
 }
 
 pub fn judge_with(limits: Limits) -> WasmJudge {
-    WasmJudge::new(Limits { calls_at_once: 2, ..limits }).expect("wasmtime starts")
+    WasmJudge::new(Limits { calls_at_once: 2, warm_slots: 2, ..limits }).expect("wasmtime starts")
 }
 
 /// A policy of a module, as the engine would make it.
