@@ -31,7 +31,7 @@ impl Linked {
         }
         let instance = linker.instantiate_pre(component).map_err(wrong)?;
         let exports = PolicyIndices::new(&instance).map_err(wrong)?;
-        let interface = component.get_export_index(None, &crate::admit::interface());
+        let interface = component.get_export_index(None, crate::admit::interface());
         let function = |name: &str| {
             let missing = || NotAdmitted::WrongTypes(format!("it has no function {name}"));
             component.get_export_index(Some(interface.as_ref().ok_or_else(missing)?), name).ok_or_else(missing)
