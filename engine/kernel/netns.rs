@@ -17,7 +17,7 @@ use rustix::fs::{Mode, OFlags, fstat, fstatfs, open as open_file, stat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 
@@ -180,10 +180,29 @@ fn namespace_type(fd: BorrowedFd<'_>) -> io::Result<libc::c_int> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
 }
 
+/// A file of /proc, which has no size to ask for, with room for most of them from the start: four system calls, where
+/// [`fs::read_to_string`] makes up to nine.
+pub(crate) fn read_proc(path: &str) -> io::Result<String> {
+    let mut file = fs::File::open(path)?;
+    let mut text = vec![0; 4096];
+    let mut length = 0;
+    loop {
+        match file.read(&mut text[length..])? {
+            0 => break,
+            read => length += read,
+        }
+        if length == text.len() {
+            text.resize(length * 2, 0);
+        }
+    }
+    text.truncate(length);
+    String::from_utf8(text).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+}
+
 /// Default routes of the calling thread's network namespace, as /proc/net has them: cheaper than a dump over netlink where there
 /// are few. The IPv6 table's own unreachable entry (metric ffffffff, net/ipv6/route.c, `ip6_null_entry`) is none.
 fn default_routes() -> io::Result<DefaultRoutes> {
-    let read = |file: &str| match fs::read_to_string(format!("/proc/thread-self/net/{file}")) {
+    let read = |file: &str| match read_proc(&format!("/proc/thread-self/net/{file}")) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         read => read,
     };

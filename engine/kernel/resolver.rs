@@ -1,9 +1,9 @@
 //! The sockets of a resolver inside a namespace: made by a visit, used from the host ever after.
 
 use crate::inside;
+use crate::netns::read_proc;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
-use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -60,7 +60,7 @@ fn bound() -> Result<(UdpSocket, TcpListener), NotBound> {
 /// as the machine has it in memory).
 fn in_use() -> io::Result<Option<u16>> {
     let address = format!("{:08X}:", u32::from_ne_bytes(ADDRESS.ip().octets()));
-    let table = fs::read_to_string("/proc/thread-self/net/udp")?;
+    let table = read_proc("/proc/thread-self/net/udp")?;
     let port = |line: &str| u16::from_str_radix(line.split_whitespace().nth(1)?.strip_prefix(&address)?, 16).ok();
     Ok(table.lines().find_map(port))
 }

@@ -13,8 +13,9 @@ use wasmtime::Engine;
 
 /// Ticks in the shortest time that is allowed: it is kept to within a fifth.
 const TICKS: u64 = 5;
-/// Ticks without any call after which the ticker sleeps: an idle daemon is to be idle.
-const QUIET_MAX: u32 = 100;
+/// Ticks without any call after which the ticker sleeps: an idle daemon is to be idle, and one call now and then costs a wake, not a
+/// tenth of a second of ticks.
+const QUIET_MAX: u32 = 4;
 
 /// CPU time of the calling thread.
 fn now() -> Duration {
