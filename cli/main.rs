@@ -30,6 +30,7 @@ mod policy_module;
 mod policy_new;
 mod policy_report;
 mod policy_test;
+mod policy_wish;
 mod replay;
 mod report;
 mod retention;

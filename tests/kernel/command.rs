@@ -135,6 +135,22 @@ fn policies_are_tried_changed_compared_and_put_back() {
         assert!(site.prints("policy diff ten").contains("/settings/endpoints_per_network\n- 10\n+ 5\n"));
         site.prints("policy rollback ten 1 --reason again");
         assert_eq!(site.prints("policy revisions ten").lines().count(), 4);
+        // Cases of a file are kept with it, and hold the next revision back.
+        let folder = tempfile::tempdir().unwrap();
+        let cases = folder.path().join("cases.yaml");
+        let case = "request: {operation: attach, network: {endpoints: 10}}\ncases:\n- {name: full, expect: deny, rules: [RULE]}\n";
+        std::fs::write(
+            &cases,
+            format!("module: ignored.wasm\nsettings: {{endpoints_per_network: 1}}\n{case}").replace("RULE", "endpoints-per-network"),
+        )
+        .unwrap();
+        site.prints(&format!("policy set ten --tests {}", cases.display()));
+        let (code, _, err) = site.run("policy set ten --setting endpoints_per_network=11 --reason more");
+        assert!(code == Some(2) && err.contains("tests.cases[0] · \"full\" expects deny by endpoints-per-network"), "{code:?} {err}");
+        std::fs::write(&cases, "cases: [{name: full, expect: denied}]").unwrap();
+        let (code, _, err) = site.run(&format!("policy set ten --tests {}", cases.display()));
+        assert!(code == Some(2) && err.contains("expect"), "{code:?} {err}");
+        site.prints("policy set ten --tests none --reason enough");
         site.prints("policy delete ten --reason enough");
         assert_eq!(site.prints("policy violations -o name"), "");
 
