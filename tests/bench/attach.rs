@@ -22,6 +22,7 @@ use bulkhead_lab::{Client, Daemon, Lab, Namespace, Serve};
 use bulkhead_store::SqliteStore;
 use serde_json::json;
 use std::error::Error;
+use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,6 +56,12 @@ fn main() -> Outcome<()> {
         "{:>9} {:>24} {:>24} {:>24} {:>24} {:>8} {:>8}",
         "endpoints", "attach p50/p99 µs", "detach p50/p99 µs", "raw attach p50/p99 µs", "bare commit p50/p99 µs", "ratio", "16 cl."
     );
+    let wish = json!({"name": "names", "subnets": [{"cidr": "10.202.0.0/24"}], "labels": {"tier": "web"}, "gateway": "none"});
+    expect(201, client.post("/v1/networks", &wish)?)?;
+    for (filler, name) in fillers.iter().zip(["asks", "asked"]) {
+        let wish = json!({"namespace": {"name": filler.name()}, "interface": "names", "name": name});
+        expect(201, client.post("/v1/networks/names/endpoints", &wish)?)?;
+    }
     let mut first = None;
     for level in levels {
         fill(&mut client, &fillers, level)?;
@@ -72,7 +79,13 @@ fn main() -> Outcome<()> {
             many / shared
         );
         let base = first.get_or_insert((row.attach.p50, row.attach.p99));
-        println!("{:>9} p50 {:.2}, p99 {:.2} of the first row's", "", row.attach.p50 / base.0, row.attach.p99 / base.1);
+        println!(
+            "{:>9} p50 {:.2}, p99 {:.2} of the first row's; a name is looked up in {} µs",
+            "",
+            row.attach.p50 / base.0,
+            row.attach.p99 / base.1,
+            look_up(&fillers[0])?.text()
+        );
     }
     let on_record = Instant::now();
     daemon.kill()?;
@@ -100,7 +113,7 @@ fn expect(status: u16, answer: bulkhead_lab::Response) -> Outcome<serde_json::Va
 /// Endpoints on record: an isolated network of /24 for every hundred, and every namespace in it.
 fn fill(client: &mut Client, workloads: &[Namespace], level: usize) -> Outcome<()> {
     let page = client.get("/v1/networks?limit=500")?.json()?;
-    let have = page["items"].as_array().map_or(0, Vec::len) - 1;
+    let have = page["items"].as_array().map_or(0, Vec::len) - 2;
     for n in have..level / NAMESPACES {
         let cidr = format!("10.{}.{}.0/24", 100 + n / 256, n % 256);
         let wish = json!({"name": format!("fill{n}"), "subnets": [{"cidr": cidr}], "labels": {"tier": "web"}, "gateway": "none"});
@@ -156,6 +169,28 @@ fn measure(lab: &Lab, client: &mut Client, workloads: &[Namespace], raw: &Raw, b
         bares.push(begin.elapsed());
     }
     Ok(Row { attach: Times::of(attach), detach: Times::of(detach), raw: Times::of(raws), bare: Times::of(bares) })
+}
+
+/// A question over UDP to the namespace's resolver, until its answer is there.
+fn look_up(from: &Namespace) -> Outcome<Times> {
+    // RFC 1035, 4.1: id, recursion desired, one question: `asked.`, type A, class IN.
+    const QUESTION: &[u8] = b"\0\x2a\x01\0\0\x01\0\0\0\0\0\0\x05asked\0\0\x01\0\x01";
+    let ask = || -> std::io::Result<Vec<Duration>> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.set_read_timeout(Some(Duration::from_secs(20)))?;
+        socket.connect("127.0.0.11:53")?;
+        let mut answer = [0; 512];
+        let one = |_| {
+            let begin = Instant::now();
+            socket.send(QUESTION)?;
+            let length = socket.recv(&mut answer)?;
+            // No error (4.1.1, RCODE), and one answer.
+            let good = length > QUESTION.len() && answer[3] & 0xf == 0 && answer[7] == 1;
+            if good { Ok(begin.elapsed()) } else { Err(std::io::ErrorKind::InvalidData.into()) }
+        };
+        (0..ROUNDS * 5).map(one).collect()
+    };
+    Ok(Times::of(from.enter(ask)??))
 }
 
 /// Mean time per attach, in µs, with as many clients at once.
