@@ -6,8 +6,8 @@ use bulkhead_core::caller::Grant;
 use bulkhead_core::refusal::Fault;
 use bulkhead_core::settings::DefaultPool;
 use bulkhead_wasm::Limits as PolicyLimits;
-use bulkhead_web::Limits;
 use bulkhead_web::fields::{self, Fields, Read};
+use bulkhead_web::{BasePath, Limits};
 use serde_json::Value;
 use std::fmt;
 use std::net::SocketAddr;
@@ -29,6 +29,8 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// Further names that the TCP door is known by.
     pub hosts: Vec<String>,
+    /// The path below which a proxy shows all that is served.
+    pub base_path: BasePath,
     /// Users who are admins.
     pub admins: Vec<String>,
     /// Default pools, where they are not the usual ones.
@@ -68,6 +70,7 @@ impl Default for Config {
             database: "/var/lib/bulkhead/bulkhead.db".into(),
             listen: None,
             hosts: Vec::new(),
+            base_path: BasePath::default(),
             admins: Vec::new(),
             pools: None,
             hold_back_s: 60,
@@ -127,6 +130,7 @@ impl Config {
             database,
             listen,
             host,
+            base_path,
             admin,
             hold_back_s,
             allow_unjudged,
@@ -139,6 +143,7 @@ impl Config {
         config.database = database.clone().unwrap_or(config.database);
         config.listen = listen.or(config.listen);
         config.hosts.extend(host.iter().cloned());
+        config.base_path = base_path.clone().unwrap_or(config.base_path);
         config.admins.extend(admin.iter().cloned());
         config.hold_back_s = hold_back_s.unwrap_or(config.hold_back_s);
         config.allow_unjudged |= allow_unjudged;
@@ -166,6 +171,7 @@ impl Config {
             database: file.optional("database", path).unwrap_or(default.database),
             listen: file.optional("listen", socket_address),
             hosts: file.optional("hosts", fields::list(host)).unwrap_or_default(),
+            base_path: file.optional("base_path", base_path).unwrap_or_default(),
             admins: file.optional("admins", fields::list(name_or_number)).unwrap_or_default(),
             pools: file.optional("pools", fields::list(pool)),
             hold_back_s: file.optional("hold_back_s", fields::number(0, 86_400)).unwrap_or(default.hold_back_s),
@@ -225,6 +231,10 @@ fn host(value: Value) -> Read<String> {
     let text = fields::short_text(value)?;
     let odd = text.contains('/') || text.contains(' ') || text.contains('*');
     if odd { one(format!("{text:?} is not a host"), "a name, or name:port, as the Host field of a request has it") } else { Ok(text) }
+}
+
+fn base_path(value: Value) -> Read<BasePath> {
+    BasePath::new(&fields::text(value)?).map_err(|fault| vec![fault])
 }
 
 fn pool(value: Value) -> Read<DefaultPool> {

@@ -17,6 +17,7 @@ mod module;
 mod modules;
 mod named;
 mod network;
+mod openapi;
 mod options;
 mod parent;
 mod parts;
@@ -76,6 +77,7 @@ enum Command {
     Serve(Box<options::Serve>),
     Demo(demo::Demo),
     Dashboard(dashboard::Dashboard),
+    Openapi(openapi::Openapi),
     Completion(shell::Completion),
     Man(shell::Man),
     /// Checks and compiles one module; the daemon starts it.
@@ -112,6 +114,7 @@ fn main() -> ExitCode {
         Command::Serve(options) => serve::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Dashboard(dashboard) => dashboard.run(),
+        Command::Openapi(openapi) => openapi.run(),
         Command::Completion(completion) => completion.run(),
         Command::Man(man) => man.run(command_line()),
         Command::PolicyChild => policy_child::run(),

@@ -1,5 +1,6 @@
 //! The flags of `bulkhead serve`.
 
+use bulkhead_web::BasePath;
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,7 +22,8 @@ Examples:
   bulkhead serve --config /etc/bulkhead.toml --listen 127.0.0.1:8420
 
 The configuration file (TOML) has these keys, and no others; flags win:
-  socket, socket_group, socket_mode = \"0660\", database, listen = \"127.0.0.1:PORT\", hosts = [\"name:port\"], admins = [\"user\", 1000],
+  socket, socket_group, socket_mode = \"0660\", database, listen = \"127.0.0.1:PORT\", hosts = [\"name:port\"],
+  base_path = \"/bulkhead\", admins = [\"user\", 1000],
   hold_back_s = 60, sweep_s = 5, allow_unjudged = false, replay_last = 1000, keep_months = 13, names = true,
   resolvers = [\"192.168.1.53\"], log = \"text\"|\"json\",
   [[pools]] base = \"10.64.0.0/10\", size = 24
@@ -51,6 +53,9 @@ pub struct Serve {
     /// A further name (or name:port) that requests over TCP may be meant for; may be repeated.
     #[arg(long, value_name = "HOST")]
     pub host: Vec<String>,
+    /// The path below which a proxy shows the daemon, such as /bulkhead; the proxy may take it away or leave it.
+    #[arg(long, value_name = "PATH", value_parser = base_path)]
+    pub base_path: Option<BasePath>,
     /// A user, by name or uid, who is an admin; may be repeated. uid 0 always is.
     #[arg(long, value_name = "USER")]
     pub admin: Vec<String>,
@@ -72,6 +77,10 @@ pub struct Serve {
     /// Make a new token for TCP; the one before is worth nothing from then on.
     #[arg(long)]
     pub new_token: bool,
+}
+
+fn base_path(text: &str) -> Result<BasePath, String> {
+    BasePath::new(text).map_err(|fault| fault.to_string())
 }
 
 /// One line for each limit.

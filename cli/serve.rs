@@ -19,12 +19,12 @@ use bulkhead_kernel::LinuxKernel;
 use bulkhead_names::{Forwarder, Names};
 use bulkhead_store::{LogReader, SqliteStore};
 use bulkhead_wasm::{Cache, Child, WasmJudge};
+use bulkhead_web::App;
 use bulkhead_web::accounts::Accounts;
 use bulkhead_web::auth::TcpGuard;
 use bulkhead_web::listen::{self, TcpDoor, UnixDoor};
 use bulkhead_web::sessions::Sessions;
 use bulkhead_web::token::{self, TokenHash};
-use bulkhead_web::{App, router};
 use std::error::Error;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
@@ -78,7 +78,7 @@ fn try_run(options: &Serve) -> Started<()> {
         Some(address) => {
             let token = ready_token(&mut store, &config.database, options.new_token)?;
             Some(TcpDoor::bind(address, |bound| {
-                let sessions = Arc::new(Sessions::new(bound));
+                let sessions = Arc::new(Sessions::new(bound, config.base_path.clone()));
                 TcpGuard { port: bound.port(), hosts: config.hosts.clone(), token, sessions }
             })?)
         }
@@ -140,7 +140,8 @@ async fn serve(
     let archives = config.database.with_file_name("archive");
     let retention = tokio::spawn(retention::keep(engine.clone(), log.clone(), archives, config.keep_months));
     let modules = Arc::new(WasmModules { judge, engine: engine.clone() });
-    let app = App::new(engine, Arc::new(HostNamespaces(names)), modules, Arc::new(RecordLog(log)), config.limits.clone(), sessions);
+    let (limits, base) = (config.limits.clone(), config.base_path.clone());
+    let app = App::new(engine, Arc::new(HostNamespaces(names)), modules, Arc::new(RecordLog(log)), limits, sessions, base);
     let unix = UnixDoor::bind(&config.socket, config.socket_mode, group, accounts, admins)?;
     tracing::info!(socket = %config.socket.display(), database = %config.database.display(), "serving");
     if let Some(tcp) = &tcp {
@@ -156,7 +157,7 @@ async fn serve(
         std::process::exit(1)
     };
     let told = tokio::spawn(told);
-    listen::serve(router::router(app), Some(unix), tcp, config.limits.clone(), stopped).await?;
+    listen::serve(app, Some(unix), tcp, stopped).await?;
     told.abort();
     retention.abort();
     Ok(())

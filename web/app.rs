@@ -1,5 +1,6 @@
 //! What all handlers share.
 
+use crate::base_path::BasePath;
 use crate::limits::Limits;
 use crate::params::Params;
 use crate::parts::{Log, Modules, Namespaces};
@@ -13,7 +14,7 @@ use bulkhead_core::request::Request;
 use bulkhead_engine::dry_run::DryRun;
 use bulkhead_engine::{Answer, Engine};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tokio::sync::{Mutex, Semaphore, watch};
 
@@ -33,6 +34,8 @@ struct Inner {
     log: Arc<dyn Log>,
     limits: Limits,
     sessions: Option<Arc<Sessions>>,
+    base: BasePath,
+    description: OnceLock<String>,
     blocking: Arc<Semaphore>,
     module_change: Mutex<()>,
     uploads: Arc<Semaphore>,
@@ -41,7 +44,7 @@ struct Inner {
 }
 
 impl App {
-    /// Puts the parts together; `sessions` are those of the TCP door, where there is one.
+    /// Puts the parts together; `sessions` are those of the TCP door, where there is one, and `base` is where a proxy shows it all.
     pub fn new(
         engine: Engine,
         namespaces: Arc<dyn Namespaces>,
@@ -49,6 +52,7 @@ impl App {
         log: Arc<dyn Log>,
         limits: Limits,
         sessions: Option<Arc<Sessions>>,
+        base: BasePath,
     ) -> Self {
         let blocking = Arc::new(Semaphore::new(limits.blocking_max));
         Self(Arc::new(Inner {
@@ -58,6 +62,8 @@ impl App {
             log,
             limits,
             sessions,
+            base,
+            description: OnceLock::new(),
             blocking,
             module_change: Mutex::new(()),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
@@ -89,6 +95,14 @@ impl App {
     /// Sessions of the dashboard, where it is served.
     pub fn sessions(&self) -> Option<&Sessions> {
         self.0.sessions.as_deref()
+    }
+    /// The path below which a proxy shows it.
+    pub fn base(&self) -> &BasePath {
+        &self.0.base
+    }
+    /// The API's description, as it is served.
+    pub fn description(&self) -> &str {
+        self.0.description.get_or_init(|| crate::router::description(&self.0.base))
     }
     /// Held while modules come or go: one upload compiles at a time, and none is unloaded while another of the same bytes arrives.
     pub fn module_change(&self) -> &Mutex<()> {

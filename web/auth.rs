@@ -64,6 +64,11 @@ impl TcpGuard {
         if is_visit { Ok(()) } else { check_origin(&host, headers) }
     }
 
+    /// Host alone: for public files that a page of no origin loads.
+    pub fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        self.host(uri, headers).map(drop)
+    }
+
     /// The one host that a request names, which must be ours.
     fn host(&self, uri: &Uri, headers: &HeaderMap) -> Result<String, Problem> {
         let host = one_host(uri, headers)?;
@@ -192,9 +197,10 @@ fn peer_groups(socket: &tokio::net::UnixStream) -> std::io::Result<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base_path::BasePath;
 
     fn guard() -> TcpGuard {
-        let sessions = Arc::new(Sessions::new("127.0.0.1:8420".parse().unwrap()));
+        let sessions = Arc::new(Sessions::new("127.0.0.1:8420".parse().unwrap(), BasePath::default()));
         TcpGuard { port: 8420, hosts: vec!["Bulkhead.example".into(), "10.0.0.5:9000".into()], token: TokenHash::of("right"), sessions }
     }
 

@@ -9,12 +9,15 @@
 
 pub mod accounts;
 pub mod api;
+pub mod api_page;
 pub mod app;
 pub mod auth;
+pub mod base_path;
 pub mod body;
 pub mod dashboard;
 pub mod dto;
 pub mod fields;
+pub mod files;
 pub mod json;
 pub mod limits;
 pub mod listen;
@@ -32,4 +35,5 @@ pub mod token;
 pub mod version;
 
 pub use app::App;
+pub use base_path::BasePath;
 pub use limits::Limits;

@@ -2,12 +2,14 @@
 //! [`auth`] before it reaches a handler.
 
 use crate::accounts::Accounts;
-use crate::app::{Asker, Stopping};
+use crate::api_page;
+use crate::app::{App, Asker, Stopping};
 use crate::auth::{self, TcpGuard};
 use crate::dashboard::{self, Entered};
 use crate::limits::Limits;
 use crate::patience::Patience;
 use crate::problem::{Kind, Problem};
+use crate::router::router;
 use crate::sessions::Sessions;
 use axum::Router;
 use axum::body::Body;
@@ -180,15 +182,9 @@ pub fn check_loopback(address: SocketAddr) -> Result<(), ListenError> {
 }
 
 /// Serves until `stop` says so or its sender is gone; then accepts no more, and lets requests that are under way finish.
-pub async fn serve(
-    router: Router,
-    unix: Option<UnixDoor>,
-    tcp: Option<TcpDoor>,
-    limits: Limits,
-    stop: watch::Receiver<bool>,
-) -> Result<(), ListenError> {
-    let limits = Arc::new(limits);
-    let serving = |who: Arc<Who>| Serving { router: router.clone(), who, limits: Arc::clone(&limits), stop: stop.clone() };
+pub async fn serve(app: App, unix: Option<UnixDoor>, tcp: Option<TcpDoor>, stop: watch::Receiver<bool>) -> Result<(), ListenError> {
+    let (limits, router) = (app.limits(), router(app.clone()));
+    let serving = |who: Arc<Who>| Serving { app: app.clone(), router: router.clone(), who, stop: stop.clone() };
     let unix = async {
         let Some(door) = &unix else { return Ok(()) };
         let cloned = door.listener.try_clone().and_then(UnixListener::from_std).map_err(system("listening on the unix socket"))?;
@@ -197,7 +193,7 @@ pub async fn serve(
             let caller = auth::unix_caller(&stream, &door.accounts, &door.admins).map(Arc::new);
             Ok((stream, caller.map(|caller| serving(Arc::new(Who::Peer(caller))))))
         };
-        accept_all::<UnixStream>(accept, &limits, stop.clone()).await;
+        accept_all::<UnixStream>(accept, limits, stop.clone()).await;
         Ok(())
     };
     let tcp = async {
@@ -209,7 +205,7 @@ pub async fn serve(
             let caller = Arc::new(auth::token_caller(peer.to_string()));
             Ok((stream, Ok(serving(Arc::new(Who::Bearer(Arc::clone(&guard), caller))))))
         };
-        accept_all::<TcpStream>(accept, &limits, stop.clone()).await;
+        accept_all::<TcpStream>(accept, limits, stop.clone()).await;
         Ok(())
     };
     let (unix, tcp) = tokio::join!(unix, tcp);
@@ -226,9 +222,9 @@ enum Who {
 
 /// What a connection needs.
 struct Serving {
+    app: App,
     router: Router,
     who: Arc<Who>,
-    limits: Arc<Limits>,
     stop: watch::Receiver<bool>,
 }
 
@@ -276,12 +272,13 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, serving: Serving) {
-    let Serving { router, who, limits, mut stop } = serving;
+    let Serving { app, router, who, mut stop } = serving;
+    let limits = app.limits();
     let service = {
-        let (limits, stop) = (Arc::clone(&limits), stop.clone());
+        let (app, stop) = (app.clone(), stop.clone());
         service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Stopping(stop.clone()));
-            answer(router.clone(), Arc::clone(&who), Arc::clone(&limits), request)
+            answer(app.clone(), router.clone(), Arc::clone(&who), request)
         })
     };
     let served = http1::Builder::new()
@@ -305,15 +302,19 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: 
 }
 
 /// One request: who asks, then the handler, for as long as a caller is kept waiting.
-async fn answer(mut router: Router, who: Arc<Who>, limits: Arc<Limits>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let begun = Instant::now();
+async fn answer(app: App, mut router: Router, who: Arc<Who>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let (begun, limits) = (Instant::now(), app.limits());
     let mut request = request.map(Body::new);
+    if let Some(uri) = app.base().stripped(request.uri()) {
+        *request.uri_mut() = uri;
+    }
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let (entered, mut caller) = match &*who {
         Who::Peer(caller) => (auth::check_unix(request.headers()).map(|()| Entered::Api(Arc::clone(caller))), caller),
         Who::Bearer(guard, caller) if dashboard::is_its(&path) => {
-            (dashboard::enter(guard, &caller.peer, &mut request, &limits).await, caller)
+            (dashboard::enter(guard, &caller.peer, &mut request, limits).await, caller)
         }
+        Who::Bearer(guard, caller) if api_page::is_its(&path) => (api_page::enter(guard, &app, &request).map(Entered::Answered), caller),
         Who::Bearer(guard, caller) => (guard.check(request.uri(), request.headers()).map(|()| Entered::Api(Arc::clone(caller))), caller),
     };
     // In a session it is another than whoever holds the connection.
@@ -338,6 +339,7 @@ async fn answer(mut router: Router, who: Arc<Who>, limits: Arc<Limits>, request:
         },
     };
     let headers = response.headers_mut();
+    app.base().put_before_location(headers);
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let (status, ms) = (response.status().as_u16(), begun.elapsed().as_millis() as u64);

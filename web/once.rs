@@ -7,7 +7,7 @@ use crate::app::{App, Asker};
 use crate::body;
 use crate::problem::{Kind, Problem};
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -23,7 +23,14 @@ const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 /// How many keys are; the oldest go first.
 const KEYS_MAX: usize = 10_000;
 /// Longest key, in bytes.
-const KEY_MAX: usize = 255;
+pub const KEY_MAX: usize = 255;
+/// What a POST there makes, is made once with a key. A module is known by its bytes: uploading it again makes nothing anyway.
+const CREATES: [&str; 4] = ["/v1/networks", "/v1/networks/{network}/endpoints", "/v1/policies", "/v1/policies/{policy}/rollback"];
+
+/// Whether a POST to this path heeds a key.
+pub fn takes_key(path: &str) -> bool {
+    CREATES.contains(&path)
+}
 
 /// The caller, the path and the key: nobody hears of what somebody else made.
 type Id = (String, String, String);
@@ -116,11 +123,10 @@ impl Drop for UnderWay {
 }
 
 /// Answers a repeat as its first was answered.
-pub async fn guard(State(keys): State<Keys>, Asker(caller): Asker, request: Request, next: Next) -> Response {
+pub async fn guard(State(keys): State<Keys>, Asker(caller): Asker, matched: MatchedPath, request: Request, next: Next) -> Response {
     let name = HeaderName::from_static("idempotency-key");
-    // A module is known by its bytes: uploading it again makes nothing.
     let path = request.uri().path().to_owned();
-    let Some(key) = request.headers().get(&name).filter(|_| request.method() == Method::POST && path != "/v1/modules") else {
+    let Some(key) = request.headers().get(&name).filter(|_| request.method() == Method::POST && takes_key(matched.as_str())) else {
         return next.run(request).await;
     };
     let key = match key.to_str() {

@@ -87,14 +87,9 @@ impl Params {
         self.parsed(name, &right, |given| words.iter().find(|w| **w == given).copied())
     }
 
-    /// A switch: `true`, `false`, or the name alone for `true`.
+    /// A switch: `true` or `false`.
     pub fn switch(&mut self, name: &'static str) -> bool {
-        let read = |given: &str| match given {
-            "" | "true" | "1" => Some(true),
-            "false" | "0" => Some(false),
-            _ => None,
-        };
-        self.parsed(name, "true or false", read).unwrap_or(false)
+        self.parsed(name, "true or false", |given| given.parse().ok()).unwrap_or(false)
     }
 
     /// `limit`.
@@ -119,24 +114,25 @@ impl Params {
     pub fn change(&mut self) -> Change {
         let [reason, ticket, approved_by] = CHANGE.map(|(name, max)| {
             let header = self.headers.get(format!("bulkhead-{}", name.replace('_', "-"))).cloned();
-            let given = self.one(name);
-            let given = given.or_else(|| match header.map(|h| h.to_str().map(str::to_owned)) {
+            let header = match header.map(|h| h.to_str().map(str::to_owned)) {
                 Some(Ok(text)) => Some(text),
                 Some(Err(_)) => {
                     self.faults.push(Fault::new(name, "the header field is not ASCII", "as a parameter it may be anything"));
                     None
                 }
                 None => None,
-            })?;
-            if given.is_empty() || given.len() > max || given.chars().any(char::is_control) {
-                self.faults.push(Fault::new(
-                    name,
-                    format!("{} does not fit", shown(&given)),
-                    format!("1 to {max} bytes without control characters"),
-                ));
-                return None;
+            };
+            // The parameter wins, but a header field that does not fit is as wrong as ever.
+            let mut taken = None;
+            for given in [self.one(name), header].into_iter().flatten() {
+                if given.is_empty() || given.chars().count() > max || given.chars().any(char::is_control) {
+                    let right = format!("1 to {max} characters, without control characters");
+                    self.faults.push(Fault::new(name, format!("{} does not fit", shown(&given)), right));
+                } else if taken.is_none() {
+                    taken = Some(given);
+                }
             }
-            Some(given)
+            taken
         });
         Change { reason, ticket, approved_by }
     }

@@ -2,17 +2,18 @@
 
 use crate::api;
 use crate::app::App;
+use crate::base_path::BasePath;
 use crate::once::{self, Keys};
 use crate::openapi;
 use crate::params::Params;
 use crate::problem::{Kind, Problem};
 use crate::version::{self, Versions};
 use axum::Router;
+use axum::extract::State;
 use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use bulkhead_core::names::{nearest, shown};
-use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -52,15 +53,16 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(events::list))
         .routes(routes!(sessions::code))
         .routes(routes!(health::show))
-        .routes(routes!(description))
+        .routes(routes!(show_description))
         .routes(routes!(problem))
 }
 
-/// The API's description.
-pub fn describe() -> OpenApi {
+/// The API's description, as JSON, of a daemon that a proxy shows below `base`.
+pub fn description(base: &BasePath) -> String {
     let mut api = routes().into_openapi();
-    openapi::complete(&mut api);
-    api
+    openapi::complete(&mut api, base);
+    // Texts, numbers and lists only: this cannot fail.
+    api.to_pretty_json().unwrap_or_default()
 }
 
 /// The router. Whoever calls it must have put an [`Asker`](crate::app::Asker) into the request ([`listen`](crate::listen) does).
@@ -73,13 +75,12 @@ pub fn router(app: App) -> Router {
 }
 
 /// This description.
-#[utoipa::path(get, path = "/v1/openapi.json", tag = "health", responses(
-    (status = 200, description = "OpenAPI 3.1", body = serde_json::Value, content_type = "application/json")))]
-async fn description(params: Params) -> Result<Response, Problem> {
+#[utoipa::path(get, path = "/v1/openapi.json", tag = "health", operation_id = "description", responses(
+    (status = 200, description = "OpenAPI 3.1", body = serde_json::Value, content_type = "application/json",
+        example = json!({"openapi": "3.1.0", "info": {"title": "Bulkhead"}, "paths": {}}))))]
+async fn show_description(State(app): State<App>, params: Params) -> Result<Response, Problem> {
     params.check()?;
-    static TEXT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    let text = TEXT.get_or_init(|| describe().to_pretty_json().unwrap_or_default()).as_str();
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response())
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], app.description().to_owned()).into_response())
 }
 
 /// A kind of problem.

@@ -9,6 +9,7 @@
 //!
 //! A session acts as the caller who asked for its code, with the groups of that moment. Sessions live in memory only: a restart ends them.
 
+use crate::base_path::BasePath;
 use crate::token::{self, TokenHash};
 use bulkhead_core::caller::Caller;
 use std::collections::HashMap;
@@ -33,6 +34,7 @@ pub const DOOR: &str = "dashboard";
 /// The sessions of one TCP door. Secrets are kept as hashes.
 pub struct Sessions {
     address: SocketAddr,
+    base: BasePath,
     held: Mutex<Held>,
 }
 
@@ -74,14 +76,19 @@ pub struct LoggedIn {
 }
 
 impl Sessions {
-    /// None yet, of the door at `address`.
-    pub fn new(address: SocketAddr) -> Self {
-        Self { address, held: Mutex::default() }
+    /// None yet, of the door at `address` and below `base`.
+    pub fn new(address: SocketAddr, base: BasePath) -> Self {
+        Self { address, base, held: Mutex::default() }
     }
 
-    /// Where the dashboard is.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Where the dashboard is, on this host.
+    pub fn url(&self) -> String {
+        format!("http://{}{}", self.address, self.base.join("/ui/"))
+    }
+
+    /// The path below which all is.
+    pub fn base(&self) -> &BasePath {
+        &self.base
     }
 
     /// A code for one log-in as `caller`.
@@ -185,7 +192,7 @@ mod tests {
     }
 
     fn sessions() -> (Sessions, Instant) {
-        (Sessions::new("127.0.0.1:8420".parse().unwrap()), Instant::now())
+        (Sessions::new("127.0.0.1:8420".parse().unwrap(), BasePath::default()), Instant::now())
     }
 
     #[test]

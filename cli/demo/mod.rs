@@ -21,6 +21,9 @@ pub struct Demo {
     /// Port of the live service, on the loopback of this machine.
     #[arg(long, default_value_t = 8420)]
     port: u16,
+    /// Further arguments for its daemon.
+    #[arg(last = true, value_name = "SERVE ARGUMENT")]
+    serve: Vec<String>,
 }
 
 /// Runs the demo.
@@ -54,6 +57,7 @@ fn try_run(demo: &Demo) -> Result<bool, Box<dyn Error>> {
     let mut story = story::Story::new();
     let workloads = walk::before_the_daemon(&lab, &mut story)?;
     let serve = Serve::new(&folder)?.arg("--listen").arg(format!("127.0.0.1:{}", demo.port));
+    let serve = demo.serve.iter().fold(serve, |serve, argument| serve.arg(argument));
     let daemon = serve.start(&lab.host)?;
     let went_well = walk::with_the_daemon(&lab, &workloads, &mut daemon.client(), &mut story)?;
     if !demo.exit {

@@ -66,18 +66,25 @@ export async function between(meddle = () => false, below = "") {
 let closers = [];
 
 let browser;
-/** A new browser profile, logged in unless `out`. Whatever a page complains of fails the test, but for answers that a test expects. */
-export async function open(options = {}) {
+/** A new browser profile, with nobody logged in. */
+export async function fresh(options = {}) {
   browser ??= await chromium.launch({
     executablePath: process.env.CHROMIUM,
     args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
-  const { out, at = site, ...rest } = options;
-  const context = await browser.newContext({ viewport: { width: 1360, height: 850 }, ...rest });
+  const context = await browser.newContext({ viewport: { width: 1360, height: 850 }, ...options });
   // Longer than the page itself waits for any answer, on a busy machine.
   context.setDefaultTimeout(30_000);
   if (dist) await context.route(/\/ui\/app\.(js|css)$/, (route) => route.fulfill({ path: `${dist}/${route.request().url().split("/").pop()}` }));
-  const page = await context.newPage();
+  contexts.push(context);
+  return context;
+}
+let contexts = [];
+
+/** A new browser profile, logged in unless `out`. Whatever a page complains of fails the test, but for answers that a test expects. */
+export async function open(options = {}) {
+  const { out, at = site, ...rest } = options;
+  const page = await (await fresh(rest)).newPage();
   page.complaints = [];
   page.on("pageerror", (e) => page.complaints.push(e.message));
   page.on("console", (m) => { if (m.type() === "error" && !/Failed to load resource|net::ERR/.test(m.text())) page.complaints.push(m.text()) });
@@ -119,7 +126,7 @@ export function ok(value, what) { if (!value) throw new Error(what) }
 export async function main() {
   let [passed, failed] = [0, 0];
   for (const { name, body } of tests.filter((t) => words.length === 0 || words.some((w) => t.name.includes(w)))) {
-    [opened, closers] = [[], []];
+    [opened, contexts, closers] = [[], [], []];
     try {
       await body();
       equal(opened.flatMap((p) => p.complaints), [], "the page complains");
@@ -130,7 +137,7 @@ export async function main() {
       for (const [i, page] of opened.entries()) await page.screenshot({ path: `target/browser/failed-${name.replace(/\W+/g, "-")}-${i}.png`, fullPage: true }).catch(() => {});
       failed++;
     }
-    for (const page of opened) await page.context().close();
+    for (const context of contexts) await context.close();
     for (const close of closers) close();
   }
   await browser?.close();

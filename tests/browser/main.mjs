@@ -5,6 +5,8 @@ import "./live.mjs";
 import "./drift.mjs";
 import "./odd.mjs";
 import "./looks.mjs";
+import "./api.mjs";
+import "./proxied.mjs";
 import { main } from "./harness.mjs";
 
 await main();

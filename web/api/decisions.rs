@@ -36,8 +36,11 @@ pub struct DecisionParams {
     /// Name of who asked.
     #[param(nullable = false)]
     pub caller: Option<String>,
-    /// `create-network`, `delete-network`, `attach`, `detach`, `put-module`, `delete-module`, `put-policy` or `delete-policy`.
-    #[param(nullable = false)]
+    /// What was asked.
+    #[param(
+        nullable = false,
+        pattern = "^(archive-decisions|create-network|change-network|delete-network|attach|change-workload|detach|put-module|delete-module|put-policy|delete-policy)$"
+    )]
     pub operation: Option<String>,
     /// Name of the network, policy or module concerned.
     #[param(nullable = false)]
@@ -57,11 +60,11 @@ pub struct DecisionParams {
     /// A policy that was asked.
     #[param(nullable = false)]
     pub policy: Option<String>,
-    /// Not before this time (RFC 3339).
-    #[param(nullable = false, example = "2026-01-31T12:00:00Z")]
+    /// Not before this time (RFC 3339, or a date alone).
+    #[param(nullable = false, format = DateTime, example = "2026-01-31T12:00:00Z")]
     pub since: Option<String>,
-    /// Before this time (RFC 3339).
-    #[param(nullable = false)]
+    /// Before this time.
+    #[param(nullable = false, format = DateTime)]
     pub until: Option<String>,
 }
 

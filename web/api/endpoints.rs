@@ -169,8 +169,10 @@ pub async fn list_of_network(State(app): State<App>, Path(network): Path<String>
 }
 
 /// Lists the endpoints of all networks, oldest first.
-#[utoipa::path(get, path = "/v1/endpoints", tag = "endpoints", params(OfNetwork, EndpointFilter, PageParams),
-    responses((status = 200, description = "A page of them", body = Page<EndpointBody>)))]
+#[utoipa::path(get, path = "/v1/endpoints", tag = "endpoints", params(OfNetwork, EndpointFilter, PageParams), responses(
+    (status = 200, description = "A page of them", body = Page<EndpointBody>),
+    (status = 404, description = "There is no network of that name"),
+))]
 pub async fn list(State(app): State<App>, mut params: Params) -> Answered {
     let network = params.one("network");
     let wanted = Wanted::of(&mut params);

@@ -8,7 +8,7 @@ use crate::params::Params;
 use crate::problem::Problem;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bulkhead_core::event::Event;
 use bulkhead_core::refusal::Fault;
@@ -51,17 +51,17 @@ pub async fn list(State(app): State<App>, headers: HeaderMap, ending: Ending, mu
     let fits = |text: &str| text.parse::<u64>().ok().filter(|n| i64::try_from(*n).is_ok());
     let after = params.parsed("after", "the number of an event, or 0", fits);
     let limit = params.limit();
-    params.check()?;
+    let mut faults = params.finish();
+    let last = headers.get("last-event-id").map(|v| v.to_str().ok().and_then(|text| fits(text.trim())));
+    if last == Some(None) {
+        faults.push(Fault::new("Last-Event-ID", "is not a number", "the `id` of an event of this stream"));
+    }
+    if !faults.is_empty() {
+        return Err(Problem::invalid(faults));
+    }
     let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
     if accepts.map(|a| a.split(';').next().unwrap_or_default().trim()).any(|a| a == "text/event-stream") {
-        let last = match headers.get("last-event-id").map(|v| v.to_str().ok().and_then(|text| fits(text.trim()))) {
-            Some(None) => {
-                return Err(Problem::invalid(vec![Fault::new("Last-Event-ID", "is not a number", "the `id` of an event of this stream")]));
-            }
-            Some(last) => last,
-            None => after,
-        };
-        return Ok(stream(app, last, ending));
+        return Ok(stream(app, last.flatten().or(after), ending));
     }
     app.engine().flush().await;
     let found = app.log().events_after(after.unwrap_or(0), limit.saturating_add(1)).await?;
@@ -79,7 +79,9 @@ fn stream(app: App, after: Option<u64>, ending: Ending) -> Response {
             () = ending.ended() => {}
         }
     });
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))], Body::new(body)).into_response()
+    // The second is for nginx, which would keep back what comes until it has enough of it.
+    let fields = [(header::CONTENT_TYPE, "text/event-stream"), (HeaderName::from_static("x-accel-buffering"), "no")];
+    (fields.map(|(name, value)| (name, HeaderValue::from_static(value))), Body::new(body)).into_response()
 }
 
 /// Nobody reads any more.

@@ -40,7 +40,7 @@ pub async fn verify(State(app): State<App>, mut params: Params) -> Answered {
         let is_root =
             |t: &str| (t.len() == 64 && t.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))).then(|| t.to_owned());
         let given = params.parsed(root, "64 lowercase hexadecimal digits, as this call told them before", is_root);
-        let of = params.parsed(size, "the number that the root is over", |n| n.parse::<u64>().ok());
+        let of = params.parsed(size, "the number that the root is over", |n| n.parse::<u64>().ok().filter(|n| i64::try_from(*n).is_ok()));
         let missing = match (&given, &of) {
             (Some(_), None) => Some(size),
             (None, Some(_)) => Some(root),

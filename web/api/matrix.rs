@@ -5,7 +5,7 @@ use crate::app::{App, Asker};
 use crate::body::JsonBody;
 use crate::dto::json;
 use crate::dto::matrix::MatrixBody;
-use crate::dto::policy::{self, PolicyWishBody};
+use crate::dto::policy::{self, NamedPolicyWishBody};
 use crate::params::{Params, Path};
 use crate::problem::Problem;
 use axum::extract::State;
@@ -47,7 +47,7 @@ pub async fn show(State(app): State<App>, Path(name): Path<String>, mut params: 
 }
 
 /// The same of a policy that is only wished for, compared with the one of its name in force. Changes nothing.
-#[utoipa::path(post, path = "/v1/matrix", tag = "policies", operation_id = "matrix_of_wish", request_body = PolicyWishBody,
+#[utoipa::path(post, path = "/v1/matrix", tag = "policies", operation_id = "matrix_of_wish", request_body = NamedPolicyWishBody,
     responses((status = 200, description = "What is allowed, what differs, and which rules never deny", body = MatrixBody)))]
 pub async fn of_wish(State(app): State<App>, Asker(caller): Asker, params: Params, JsonBody(body): JsonBody) -> Answered {
     only_admins(&caller, "try policies")?;

@@ -121,7 +121,8 @@ pub async fn content(State(app): State<App>, Path(digest): Path<String>, params:
     let digest = find(&app.engine().state(), &digest)?.digest;
     match app.log().module_bytes(digest).await? {
         Some(bytes) => Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/wasm"))], bytes).into_response()),
-        None => Err(gone_again("module")),
+        // Removed since it was looked up.
+        None => Err(none_such(&digest.to_string())),
     }
 }
 
@@ -148,8 +149,10 @@ pub async fn delete(State(app): State<App>, Asker(caller): Asker, Path(digest): 
 
 fn find<'a>(state: &'a Record, digest: &str) -> Result<&'a Arc<Module>, Problem> {
     let module = digest.parse().ok().and_then(|d| state.module(d));
-    module.ok_or_else(|| {
-        let right = "GET /v1/modules lists those that are there";
-        Refusal::not_found("digest", format!("there is no module {}", shown(digest)), right).into()
-    })
+    module.ok_or_else(|| none_such(digest))
+}
+
+fn none_such(digest: &str) -> Problem {
+    let right = "GET /v1/modules lists those that are there";
+    Refusal::not_found("digest", format!("there is no module {}", shown(digest)), right).into()
 }

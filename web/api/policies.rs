@@ -5,7 +5,7 @@ use super::{Answered, both, candidate, dry_run, gone_again, meaning, only_admins
 use crate::app::{App, Asker, Why};
 use crate::body::JsonBody;
 use crate::dto::plan::DryRunBody;
-use crate::dto::policy::{self, PolicyBody, PolicyWishBody, Wish};
+use crate::dto::policy::{self, NamedPolicyWishBody, PolicyBody, PolicyWishBody, Wish};
 use crate::dto::{ChangeParams, Page, PageParams, Removed, created, json};
 use crate::params::{Params, Path};
 use crate::problem::Problem;
@@ -20,7 +20,7 @@ use bulkhead_core::request::{PutPolicy, Request};
 use utoipa::IntoParams;
 
 /// Adds a policy: a module with settings, a mode and a scope.
-#[utoipa::path(post, path = "/v1/policies", tag = "policies", params(ChangeParams), request_body = PolicyWishBody, responses(
+#[utoipa::path(post, path = "/v1/policies", tag = "policies", params(ChangeParams), request_body = NamedPolicyWishBody, responses(
     (status = 201, description = "It is added", body = PolicyBody, headers(("Location" = String, description = "Where it is"))),
     (status = 200, description = "Dry run: what would come of it", body = DryRunBody),
 ))]

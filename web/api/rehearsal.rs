@@ -3,7 +3,7 @@
 use super::{Answered, both, candidate, meaning, only_admins};
 use crate::app::{App, Asker};
 use crate::body::JsonBody;
-use crate::dto::policy::{self, PolicyWishBody};
+use crate::dto::policy::{self, NamedPolicyWishBody};
 use crate::dto::rehearsal::{RecordedBody, RehearsalBody, StandingBody, grouped, standing};
 use crate::dto::{Page, json};
 use crate::params::Params;
@@ -20,7 +20,7 @@ use utoipa::IntoParams;
 const RECORDED_MAX: usize = 1000;
 
 /// Rehearses a policy: puts everything that exists, and the recorded questions of the policy of its name, to it. Changes nothing.
-#[utoipa::path(post, path = "/v1/rehearsals", tag = "policies", operation_id = "rehearse", request_body = PolicyWishBody,
+#[utoipa::path(post, path = "/v1/rehearsals", tag = "policies", operation_id = "rehearse", request_body = NamedPolicyWishBody,
     responses((status = 200, description = "What would become illegal, what newly allowed", body = RehearsalBody)))]
 pub async fn rehearse(State(app): State<App>, Asker(caller): Asker, params: Params, JsonBody(body): JsonBody) -> Answered {
     only_admins(&caller, "rehearse policies")?;

@@ -6,7 +6,7 @@ use crate::body::JsonBody;
 use crate::dto::decision::heard as show_heard;
 use crate::dto::evidence::{OtherBody, ReplayBody, ReplayedBody};
 use crate::dto::json;
-use crate::dto::policy::{self, PolicyWishBody};
+use crate::dto::policy::{self, NamedPolicyWishBody};
 use crate::params::{Params, Path};
 use crate::problem::Problem;
 use axum::extract::State;
@@ -59,7 +59,7 @@ pub async fn replay(State(app): State<App>, Path(text): Path<String>, mut params
 
 /// Puts the recorded question of a decision to a policy that is only wished for as well. Changes nothing.
 #[utoipa::path(post, path = "/v1/decisions/{decision}/replay", tag = "decisions", operation_id = "replay_with",
-    params(("decision" = u64, Path, description = "Its number")), request_body = PolicyWishBody,
+    params(("decision" = u64, Path, description = "Its number")), request_body = NamedPolicyWishBody,
     responses((status = 200, description = "What was said, and what is said now", body = ReplayBody)))]
 pub async fn replay_with(
     State(app): State<App>,

@@ -28,11 +28,11 @@ const DENIALS_MAX: usize = 5_000;
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SegmentationParams {
-    /// Begin of the period (RFC 3339), 30 days before its end by default.
-    #[param(nullable = false, example = "2026-01-01")]
+    /// Begin of the period (RFC 3339, or a date alone), 30 days before its end by default.
+    #[param(nullable = false, format = DateTime, example = "2026-01-01T00:00:00Z")]
     pub since: Option<String>,
     /// End of the period, now by default.
-    #[param(nullable = false)]
+    #[param(nullable = false, format = DateTime)]
     pub until: Option<String>,
     /// The label that tells tiers, `tier` by default.
     #[param(nullable = false)]
@@ -49,7 +49,7 @@ pub struct SegmentationParams {
 /// cannot show.
 #[utoipa::path(get, path = "/v1/reports/segmentation", tag = "reports", params(SegmentationParams),
     responses((status = 200, description = "The report", content(
-        (SegmentationBody = "application/json"), (String = "text/html")))))]
+        (SegmentationBody = "application/json"), (String = "text/html", example = json!("<!doctype html>\n<html lang=\"en\">\n<title>Segmentation report</title>\n…"))))))]
 pub async fn show(State(app): State<App>, headers: HeaderMap, mut params: Params) -> Answered {
     let when = "a time, such as 2026-01-31T12:00:00Z";
     // Periods end before their end: the millisecond that runs now is part of one that ends now.

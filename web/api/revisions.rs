@@ -102,7 +102,7 @@ pub async fn rollback(
 
 fn read(value: serde_json::Value) -> Read<u64> {
     let mut body = Fields::of(value)?;
-    let revision = body.required("revision", "the number of a former revision", fields::number(1, u64::MAX));
+    let revision = body.required("revision", "the number of a former revision", fields::number(1, i64::MAX as u64));
     let faults = body.finish();
     revision.filter(|_| faults.is_empty()).ok_or(faults)
 }

@@ -7,7 +7,8 @@
 //! | `GET`, `DELETE /ui/session` | who one is; log-out | a session |
 //! | `/ui/v1/…` | the public API, as `/v1/…` | a session |
 //!
-//! The cookie's path is `/ui`: it is never sent to `/v1`, where the token alone counts, nor to other pages of the daemon's.
+//! The cookie's path is `/ui` (below the [base path](crate::base_path)): it is never sent to `/v1`, where the token alone counts, nor to other
+//! pages of the daemon's.
 //! All of them need a Host and an Origin of ours, as everything on TCP does.
 
 mod assets;
@@ -17,7 +18,7 @@ use crate::dto::json;
 use crate::limits::Limits;
 use crate::problem::{Kind, Problem};
 use crate::sessions::{AGE_MAX, Sessions};
-use crate::{body, json as reading};
+use crate::{body, files, json as reading};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use axum::response::IntoResponse;
@@ -51,7 +52,7 @@ pub async fn enter(guard: &TcpGuard, peer: &str, request: &mut Request<Body>, li
     let is_read = matches!(method, Method::GET | Method::HEAD);
     if path == "/" || path == "/ui" {
         guard.check_page(request.uri(), &headers)?;
-        return if is_read { Ok(Entered::Answered(assets::to_dashboard())) } else { Err(takes(&path, "GET")) };
+        return if is_read { Ok(Entered::Answered(files::see_other("ui/"))) } else { Err(takes(&path, "GET")) };
     }
     let below = path.strip_prefix("/ui").unwrap_or_default();
     if below == "/session" {
@@ -73,7 +74,8 @@ pub async fn enter(guard: &TcpGuard, peer: &str, request: &mut Request<Body>, li
     if is_read { Ok(Entered::Answered(assets::answer(below, &headers))) } else { Err(takes(&path, "GET")) }
 }
 
-fn takes(path: &str, what: &'static str) -> Problem {
+/// A path does not take a method.
+pub fn takes(path: &str, what: &'static str) -> Problem {
     Problem::new(Kind::MethodNotAllowed, format!("{path} takes {what}")).with_header(header::ALLOW, HeaderValue::from_static(what))
 }
 
@@ -119,6 +121,7 @@ async fn session(
             tracing::info!(caller = %begun.caller.name, peer, "logged in to the dashboard");
             let mut response = told(StatusCode::CREATED, &begun.caller, Some(&begun.key), AGE_MAX);
             set_cookie(guard, headers, &begun.cookie, AGE_MAX, &mut response);
+            response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/ui/session"));
             Ok(response)
         }
         Method::GET | Method::HEAD => known(guard, headers).map(|(caller, left, _)| told(StatusCode::OK, &caller, None, left)),
@@ -167,7 +170,8 @@ fn set_cookie(guard: &TcpGuard, headers: &HeaderMap, value: &str, lasts: Duratio
     // Behind a proxy that speaks TLS the browser says so; plain http is loopback only.
     let is_tls = headers.get(header::ORIGIN).is_some_and(|o| o.as_bytes().starts_with(b"https://"));
     let secure = if is_tls { "; Secure" } else { "" };
-    let text = format!("{}={value}; Path=/ui; HttpOnly; SameSite=Strict; Max-Age={}{secure}", cookie_name(guard), lasts.as_secs());
+    let (name, path, seconds) = (cookie_name(guard), guard.sessions.base().join("/ui"), lasts.as_secs());
+    let text = format!("{name}={value}; Path={path}; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
     // Digits, letters and the attributes above: always a header's value.
     if let Ok(value) = HeaderValue::try_from(text) {
         response.headers_mut().insert(header::SET_COOKIE, value);
@@ -183,6 +187,6 @@ fn no_random(error: std::io::Error) -> Problem {
 pub fn code(sessions: &Sessions, caller: Arc<Caller>) -> Result<(String, String), Problem> {
     let code = sessions.code(caller, Instant::now()).map_err(no_random)?;
     // In the fragment, which browsers send to nobody.
-    let url = format!("http://{}/ui/#code={code}", sessions.address());
+    let url = format!("{}#code={code}", sessions.url());
     Ok((code, url))
 }

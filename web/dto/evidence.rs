@@ -38,10 +38,8 @@ pub struct ChangedBody {
     /// Where, as a JSON Pointer (RFC 6901).
     pub path: String,
     /// What was there; null where nothing was.
-    #[schema(value_type = Object)]
     pub before: Value,
     /// What is there; null where nothing is.
-    #[schema(value_type = Object)]
     pub after: Value,
 }
 

@@ -65,13 +65,13 @@ pub struct ChangeParams {
     #[param(nullable = false)]
     pub dry_run: Option<bool>,
     /// Why; goes on record. Also as the header field `Bulkhead-Reason`.
-    #[param(max_length = 1024, nullable = false)]
+    #[param(min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$", nullable = false)]
     pub reason: Option<String>,
     /// A ticket's number; goes on record. Also as `Bulkhead-Ticket`.
-    #[param(max_length = 255, nullable = false)]
+    #[param(min_length = 1, max_length = 255, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$", nullable = false)]
     pub ticket: Option<String>,
     /// Who approved; goes on record. Also as `Bulkhead-Approved-By`.
-    #[param(max_length = 255, nullable = false)]
+    #[param(min_length = 1, max_length = 255, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$", nullable = false)]
     pub approved_by: Option<String>,
 }
 
@@ -80,7 +80,7 @@ pub struct ChangeParams {
 #[into_params(parameter_in = Query)]
 pub struct ForceParams {
     /// An admin's reason to go against a denial; goes on record.
-    #[param(max_length = 1024, nullable = false)]
+    #[param(min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$", nullable = false)]
     pub force: Option<String>,
 }
 
@@ -124,8 +124,8 @@ pub fn labels(labels: &Labels) -> BTreeMap<String, String> {
 /// Only removals may be forced, and the engine says so; a reason that is too long or odd is refused here.
 pub fn check_force(why: &Why) -> Result<(), Refusal> {
     match &why.force {
-        Some(reason) if reason.len() > 1024 || reason.chars().any(char::is_control) => {
-            Err(Refusal::invalid("force", "the reason does not fit", "at most 1024 bytes without control characters"))
+        Some(reason) if reason.chars().count() > 1024 || reason.chars().any(char::is_control) => {
+            Err(Refusal::invalid("force", "the reason does not fit", "at most 1024 characters, without control characters"))
         }
         _ => Ok(()),
     }

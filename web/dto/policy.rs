@@ -60,6 +60,18 @@ pub struct PolicyWishBody {
     pub tests: Option<Value>,
 }
 
+/// A policy that is asked for where no path has its name.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = NamedPolicyWish)]
+pub struct NamedPolicyWishBody {
+    /// What it is to be.
+    #[serde(flatten)]
+    pub wish: PolicyWishBody,
+    /// Its name.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+    pub name: String,
+}
+
 /// Where callers whom a policy denies something are sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Help)]

@@ -102,18 +102,26 @@ fn operations_are_complete() {
             if status.starts_with('2') {
                 continue;
             }
-            let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];
+            let shared = response["$ref"].as_str().unwrap_or_else(|| panic!("{what} {status}: {response}"));
+            let shared = &api["components"]["responses"][shared.trim_start_matches("#/components/responses/")];
+            let schema = &shared["content"]["application/problem+json"]["schema"]["$ref"];
             assert_eq!(schema, "#/components/schemas/Problem", "{what} {status}");
         }
         let mut needed = vec!["401", "421", "422", "503"];
         needed.extend(path.contains('{').then_some("404"));
-        needed.extend(operation.get("requestBody").map(|_| "413"));
+        needed.extend(operation.get("requestBody").iter().flat_map(|_| ["400", "408", "413", "415"]));
         let creates = method == "POST" && !ONLY_ASK.contains(&path.as_str());
         needed.extend(creates.then_some("201"));
         assert!(needed.iter().all(|s| responses.contains_key(*s)), "{what}: {:?}", responses.keys().collect::<Vec<_>>());
-        if creates {
-            assert!(responses["201"]["headers"].get("Location").is_some(), "{what}: Location");
+        if let Some(created) = responses.get("201") {
+            assert!(created["headers"].get("Location").is_some(), "{what}: Location");
         }
+        let header =
+            |name: &str| operation["parameters"].as_array().into_iter().flatten().any(|p| p["in"] == "header" && p["name"] == name);
+        let is_tagged = method != "POST" && ["/v1/networks/{network}", "/v1/policies/{policy}"].contains(&path.as_str());
+        assert!(!is_tagged || (method == "DELETE") == responses["200"]["headers"].get("ETag").is_none(), "{what}: ETag");
+        assert!(!is_tagged || (method != "GET") == (header("If-Match") && responses.contains_key("412")), "{what}: If-Match");
+        assert_eq!(header("Idempotency-Key"), creates && path != "/v1/modules", "{what}: Idempotency-Key");
         // Each described parameter is known, and no other.
         let query: Vec<&str> = operation["parameters"]
             .as_array()
@@ -138,6 +146,7 @@ fn operations_are_complete() {
         assert_eq!(unknown, ["zzz"], "{what}");
         let changes = method != "GET" && !ONLY_ASK.contains(&path.as_str());
         assert_eq!(query.contains(&"dry_run"), changes, "{what}: dry_run");
+        assert_eq!(header("Bulkhead-Reason"), changes, "{what}: Bulkhead-Reason");
     }
 }
 

@@ -23,7 +23,7 @@ use bulkhead_web::listen::{self, TcpDoor, UnixDoor};
 use bulkhead_web::parts::{Later, Log, Modules, Namespaces, NetnsWish, OpenNetns};
 use bulkhead_web::sessions::Sessions;
 use bulkhead_web::token::TokenHash;
-use bulkhead_web::{App, Limits, router};
+use bulkhead_web::{App, BasePath, Limits};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::SocketAddr;
@@ -278,6 +278,11 @@ impl Site {
     }
 
     pub fn with(limits: Limits) -> Self {
+        Self::at(BasePath::default(), limits)
+    }
+
+    /// Behind a proxy that shows it below `base`.
+    pub fn at(base: BasePath, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // The tests' strangers must get at the socket.
         std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -301,12 +306,12 @@ impl Site {
         let unix = UnixDoor::bind(&socket, 0o666, None, Arc::new(Accounts::default()), vec![ADMIN]).unwrap();
         let hosts = vec!["bulkhead.example".to_owned()];
         let tcp = TcpDoor::bind("127.0.0.1:0".parse().unwrap(), |bound| {
-            let sessions = Arc::new(Sessions::new(bound));
+            let sessions = Arc::new(Sessions::new(bound, base.clone()));
             TcpGuard { port: bound.port(), hosts, token: TokenHash::of(TOKEN), sessions }
         })
         .unwrap();
         let sessions = Some(tcp.sessions());
-        let app = App::new(engine.clone(), namespaces, Arc::new(Texts), Arc::new(memory), limits.clone(), sessions);
+        let app = App::new(engine.clone(), namespaces, Arc::new(Texts), Arc::new(memory), limits, sessions, base);
         let address = tcp.address().unwrap();
         let (stop, stopped) = watch::channel(false);
         let setting_up = engine.clone();
@@ -316,7 +321,7 @@ impl Site {
             runtime.block_on(async {
                 enforce(&setting_up).await;
                 ready.send(()).unwrap();
-                listen::serve(router::router(app), Some(unix), Some(tcp), limits, stopped).await.unwrap();
+                listen::serve(app, Some(unix), Some(tcp), stopped).await.unwrap();
             });
             runtime.shutdown_timeout(std::time::Duration::from_secs(1));
         });

@@ -50,7 +50,7 @@ fn a_socket_is_taken_over_only_from_the_dead() {
 #[test]
 fn tcp_is_loopback_only() {
     let guard = |bound: SocketAddr| {
-        let sessions = Arc::new(Sessions::new(bound));
+        let sessions = Arc::new(Sessions::new(bound, bulkhead_web::BasePath::default()));
         TcpGuard { port: bound.port(), hosts: Vec::new(), token: TokenHash::of("x"), sessions }
     };
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
