@@ -40,7 +40,7 @@ struct List {
     /// Go on with what happens, until interrupted; goes on where it was after a restart of the daemon.
     #[arg(short, long, visible_alias = "watch")]
     follow: bool,
-    /// Only those whose kind begins so, such as network or shield.restored.
+    /// Only those whose kind begins so, such as network or parent.healed.
     #[arg(short, long)]
     kind: Option<String>,
     /// Only those about this name or id.

@@ -13,7 +13,7 @@ start_demo() {
   pid=$!
   demos+=("$pid:$log")
   trap end_demos EXIT
-  for ((tenths = 0; tenths < 1200; tenths++)); do
+  for ((tenths = 0; tenths < 3000; tenths++)); do
     grep -q 'The service is live' "$log" && break
     kill -0 $pid 2>/dev/null || { cat "$log" >&2; die "the demo ended early"; }
     sleep 0.1
