@@ -23,6 +23,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// What the lists of a usual question take, in bytes; others take more.
 const LISTS_BYTES: usize = 4096;
 
+/// Fuel that takes some tenths of a millisecond.
+const FUEL_OF_A_STANDSTILL: u64 = 500_000;
+
 /// Runs modules in wasmtime. Share it by reference or `Arc`: dry runs and the writer ask at the same time.
 pub struct WasmJudge {
     runner: Runner,
@@ -245,24 +248,36 @@ impl Judge for WasmJudge {
     fn judge_all(&self, asked: &[(&Policy, Question)]) -> Vec<Judged> {
         let &Limits { deadline_ms, decision_ms, large_call_ms, .. } = self.limits();
         let mut together = Allowance::of("a decision", decision_ms);
-        let judge = |(policy, question): &(&Policy, Question)| {
+        let mut may_ask_again = true;
+        let mut judge = |(policy, question): &(&Policy, Question)| {
             if self.ready(policy.module).is_some_and(|loaded| self.runner.is_large(&loaded.linked)) {
-                let mut own = Allowance::of("a judgement in a large slot", large_call_ms.min(deadline_ms));
-                return together.without(|| self.judge_within(policy, question, &mut own).0);
+                let own = || Allowance::of("a judgement in a large slot", large_call_ms.min(deadline_ms));
+                return together.without(|| self.judge_within(policy, question, &mut own()).0);
             }
             if together.is_over() {
                 let used_up = "the policies before it used them up";
                 let why = format!("it was not asked: a decision may take {decision_ms} ms of CPU time, and {used_up}");
                 return Judged::broke(why, None, Some(Limit::Circumstance));
             }
-            if decision_ms <= deadline_ms {
-                return self.judge_within(policy, question, &mut together).0;
+            if decision_ms > deadline_ms {
+                let mut alone = together.at_most("a judgement", deadline_ms);
+                let (judged, _) = self.judge_within(policy, question, &mut alone);
+                together.went_on(&alone);
+                return judged;
             }
-            let mut alone = together.at_most("a judgement", deadline_ms);
-            let (judged, _) = self.judge_within(policy, question, &mut alone);
-            together.went_on(&alone);
-            judged
+            let (judged, _) = self.judge_within(policy, question, &mut together);
+            if !stood_still(&judged) || !std::mem::take(&mut may_ask_again) {
+                return judged;
+            }
+            together = Allowance::of("a decision", decision_ms);
+            self.judge_within(policy, question, &mut together).0
         };
-        asked.iter().map(judge).collect()
+        asked.iter().map(&mut judge).collect()
     }
+}
+
+/// Whether time ran out with hardly anything done: a virtual machine may have stood still, whose CPU time runs on all the same. A decision
+/// asks once more then, as a denial would be nobody's will. What burns its fuel is not asked again, and stalls the writer no longer.
+fn stood_still(judged: &Judged) -> bool {
+    judged.limit == Some(Limit::Circumstance) && judged.fuel.is_some_and(|fuel| fuel < FUEL_OF_A_STANDSTILL)
 }
