@@ -152,7 +152,7 @@ test("api: events are shown as far as they come within ten seconds", async () =>
   const block = operation(frame, "get", "/v1/events");
   await block.locator(".opblock-summary-control").click();
   await block.locator(".response .content-type").first().selectOption("text/event-stream");
-  await block.getByLabel("after").fill("0");
+  await block.locator('tr[data-param-name="after"] input').fill("0");
   await block.getByRole("button", { name: "Execute" }).click();
   await block.locator(".live-responses-table").getByText("event: network.created").first().waitFor();
 });
